@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * gradcam: why an image network said what it said.
+ *
+ * Loads an ONNX model, runs it on a picture, differentiates a class score with respect to a
+ * convolutional layer and returns the Grad-CAM map (Selvaraju et al., 2017, arXiv:1610.02391)
+ * in the picture's own geometry.
+ *
+ * In ten lines:
+ *
+ *     gradcam_error error;
+ *     gradcam_model *model = NULL;
+ *     gradcam_explainer *explainer = NULL;
+ *     gradcam_explanation *explanation = NULL;
+ *     if (gradcam_model_load(&model, "model.onnx", NULL, &error) == GRADCAM_OK &&
+ *         gradcam_explainer_create(&explainer, model, NULL, &error) == GRADCAM_OK &&
+ *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &explanation, &error) == GRADCAM_OK
+ * && gradcam_explanation_save(explanation, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.gradcam.png",
+ * &error) == GRADCAM_OK) puts(gradcam_explanation_map(explanation, 0)->label); else fprintf(stderr,
+ * "%s\n", error.message); gradcam_explanation_destroy(&explanation);
+ *     gradcam_explainer_destroy(&explainer);
+ *     gradcam_model_destroy(&model);
+ *
+ * Conventions that hold for every function:
+ *  - Results come through the first pointer argument or a named out argument; the return value is
+ *    only a status. On failure the out pointer is set to NULL and nothing has to be freed.
+ *  - `error` may be NULL. Otherwise it is filled on failure and left alone on success.
+ *  - destroy functions accept NULL and pointers to NULL, and set the pointer to NULL.
+ *  - Strings and arrays in returned structs belong to the object they came from and live as long.
+ *  - Strings are UTF-8. Pixels are RGB, 8 bits a channel, rows from the top, no padding.
+ *
+ * Threads: a model is immutable once loaded and may be shared; an explainer and its explanations
+ * belong to one thread at a time. There is no global state. An explainer keeps its model alive:
+ * the model may be destroyed first.
+ */
+#ifndef GRADCAM_H
+#define GRADCAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define GRADCAM_API __attribute__((visibility("default")))
+#else
+#define GRADCAM_API
+#endif
+
+/* ---- Version ------------------------------------------------------------------------------- */
+
+#define GRADCAM_VERSION_MAJOR 0
+#define GRADCAM_VERSION_MINOR 1
+#define GRADCAM_VERSION_PATCH 0
+
+/** The version of the library at run time, as "major.minor.patch". */
+GRADCAM_API const char *gradcam_version(void);
+
+/* ---- Status and error ---------------------------------------------------------------------- */
+
+/** Each row: enumerator, value (also the exit code of the command-line tool), meaning. */
+#define GRADCAM_STATUS_MAP(X)                                                                      \
+    X(GRADCAM_OK, 0, "success")                                                                    \
+    X(GRADCAM_ERROR_ARGUMENT, 2, "invalid argument or option")                                     \
+    X(GRADCAM_ERROR_FILE, 3, "a file cannot be opened, read or written")                           \
+    X(GRADCAM_ERROR_MODEL, 4, "not an ONNX model, or a malformed one")                             \
+    X(GRADCAM_ERROR_UNSUPPORTED, 5, "the model uses something that is not supported")              \
+    X(GRADCAM_ERROR_PICTURE, 6, "not a picture, or one that cannot be decoded")                    \
+    X(GRADCAM_ERROR_SHAPE, 7, "shapes do not fit")                                                 \
+    X(GRADCAM_ERROR_LAYER, 8, "the target layer is unknown, ambiguous or of no use")               \
+    X(GRADCAM_ERROR_CLASS, 9, "the class is unknown or out of range")                              \
+    X(GRADCAM_ERROR_NUMERIC, 10, "NaN or infinity where a number was expected")                    \
+    X(GRADCAM_ERROR_MEMORY, 11, "out of memory")                                                   \
+    X(GRADCAM_ERROR_LIMIT, 12, "a safety limit was exceeded")                                      \
+    X(GRADCAM_ERROR_INTERNAL, 13, "a bug in gradcam or in a library it uses")
+
+typedef enum gradcam_status {
+#define GRADCAM_STATUS_ENUM(name, value, text) name = value,
+    GRADCAM_STATUS_MAP(GRADCAM_STATUS_ENUM)
+#undef GRADCAM_STATUS_ENUM
+} gradcam_status;
+
+/** What went wrong: which file, node or option, what was found, what was expected, the way out. */
+typedef struct gradcam_error {
+    gradcam_status status;
+    char message[2044]; /**< One line or several, without a final newline; always terminated. */
+} gradcam_error;
+
+/** The meaning of a status, e.g. "out of memory". Never NULL. */
+GRADCAM_API const char *gradcam_status_text(gradcam_status status);
+
+/* ---- Model --------------------------------------------------------------------------------- */
+
+typedef struct gradcam_model gradcam_model;
+
+typedef struct gradcam_model_options {
+    /** A text file with one label a line, or NULL: config.json (id2label) beside the model, then
+     *  the model's metadata, then no labels. */
+    const char *labels_path;
+    const void *reserved[7]; /**< Must be zero. */
+} gradcam_model_options;
+
+/** Fills in the defaults. */
+GRADCAM_API void gradcam_model_options_init(gradcam_model_options *options);
+
+/**
+ * Loads an ONNX model.
+ *
+ * @param options NULL for the defaults.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL, _UNSUPPORTED (names every operator that is
+ *         missing), _NUMERIC (NaN or infinity in a weight), _MEMORY, _LIMIT, _ARGUMENT.
+ */
+GRADCAM_API gradcam_status gradcam_model_load(gradcam_model **model, const char *path,
+                                              const gradcam_model_options *options,
+                                              gradcam_error *error);
+
+/** Gives back the caller's hold; the memory goes when the last explainer is gone, too. */
+GRADCAM_API void gradcam_model_destroy(gradcam_model **model);
+
+/** Number of labels known, 0 if none; and the label of a class, NULL if there is none. */
+GRADCAM_API size_t gradcam_model_label_count(const gradcam_model *model);
+GRADCAM_API const char *gradcam_model_label(const gradcam_model *model, size_t class_index);
+
+/**
+ * Finds a class by its index written as a number, its exact label, or the only label that contains
+ * the text (case is ignored).
+ *
+ * @return GRADCAM_OK; GRADCAM_ERROR_CLASS with near labels in the message.
+ */
+GRADCAM_API gradcam_status gradcam_model_find_class(const gradcam_model *model, const char *text,
+                                                    int *class_index, gradcam_error *error);
+
+/* ---- Explainer ----------------------------------------------------------------------------- */
+
+typedef struct gradcam_explainer gradcam_explainer;
+
+/** How a picture becomes the network's H x W. */
+typedef enum gradcam_fit {
+    GRADCAM_FIT_AUTO = 0, /**< As the model's own files say, else STRETCH. */
+    GRADCAM_FIT_STRETCH,  /**< Plain resize; the aspect ratio may change. */
+    GRADCAM_FIT_CROP,     /**< Short edge to `resize_edge`, then the centre H x W. */
+    GRADCAM_FIT_LETTERBOX /**< Longest edge fits; the rest is filled with grey 114. */
+} gradcam_fit;
+
+typedef struct gradcam_explainer_options {
+    /** Target layer: the exact name of a node or of its output, a unique part of one, or an index
+     *  as listed by gradcam_explainer_layers. NULL: the last layer with spatial extent. */
+    const char *layer;
+    /** Preprocessing preset: "torchvision", "timm", "tf", "caffe", "unit" or "raw". NULL: from
+     *  preprocessor_config.json beside the model, then its metadata, then "torchvision". */
+    const char *preset;
+    gradcam_fit fit;
+    int resize_edge; /**< For GRADCAM_FIT_CROP; 0: 256/224 of the input's short edge. */
+    int width,
+        height; /**< Network input in pixels; 0: from the model, 224 where it leaves it free. */
+    /** Per-channel values for pixels in [0,1] that replace the preset's, used when `mean_count` or
+     *  `std_count` is 1 or the network's channel count. */
+    float mean[4], std[4];
+    int mean_count, std_count;
+    int after_activation; /**< Non-zero: differentiate after a final Softmax or Sigmoid, not before.
+                           */
+    int threads;          /**< 0: as OpenMP decides. */
+    int strict;           /**< Non-zero: forbid Winograd convolutions, which trade accuracy. */
+    const void *reserved[8]; /**< Must be zero. */
+} gradcam_explainer_options;
+
+GRADCAM_API void gradcam_explainer_options_init(gradcam_explainer_options *options);
+
+/**
+ * Prepares a model for explaining: fixes the input size, chooses the layer, plans memory and
+ * kernels.
+ *
+ * @return GRADCAM_OK; GRADCAM_ERROR_LAYER, _SHAPE, _UNSUPPORTED, _ARGUMENT, _FILE (a bad JSON file
+ *         beside the model), _MEMORY, _LIMIT, _INTERNAL.
+ */
+GRADCAM_API gradcam_status gradcam_explainer_create(gradcam_explainer **explainer,
+                                                    gradcam_model *model,
+                                                    const gradcam_explainer_options *options,
+                                                    gradcam_error *error);
+
+GRADCAM_API void gradcam_explainer_destroy(gradcam_explainer **explainer);
+
+/** A layer that can be explained. */
+typedef struct gradcam_layer {
+    const char *name;          /**< Of the node, or of its output where the node has no name. */
+    const char *output;        /**< Name of the output tensor. */
+    const char *operator_name; /**< "Conv", "Relu", ... */
+    int index;                 /**< Usable as `layer` option. */
+    int is_target;             /**< Non-zero for the chosen layer. */
+    const char *reason;        /**< Why it was chosen; NULL for the others. */
+    int rank;
+    int64_t dims[8]; /**< N, C, then the spatial extents. */
+} gradcam_layer;
+
+/** The candidate layers in the order of execution; the array belongs to the explainer. */
+GRADCAM_API const gradcam_layer *gradcam_explainer_layers(const gradcam_explainer *explainer,
+                                                          size_t *count);
+
+/** What is fed to the network and where each part of it comes from. */
+typedef struct gradcam_input_info {
+    const char *model_path;
+    const char *name; /**< Of the input tensor. */
+    int rank;
+    int64_t dims[8];       /**< Usually N, C, H, W. */
+    const char *preset;    /**< "torchvision", ..., or "custom" when values were given. */
+    const char *source;    /**< "option", "preprocessor_config.json", "metadata" or "default". */
+    const char *fit;       /**< "stretch", "crop" or "letterbox". */
+    const char *resample;  /**< "bilinear", "bicubic", ... */
+    int resize_edge;       /**< 0 unless `fit` is "crop". */
+    int channels;          /**< Entries in use in mean and std. */
+    float mean[4], std[4]; /**< For pixels multiplied by `scale`. */
+    float scale;           /**< 1/255 or 1. */
+    int bgr;               /**< Non-zero: channels are fed in the order blue, green, red. */
+    const char *labels_source; /**< Where the labels come from, NULL if there are none. */
+    const char *score; /**< The score that is differentiated, e.g. "logit before Softmax_5". */
+} gradcam_input_info;
+
+/** Belongs to the explainer. Never NULL. */
+GRADCAM_API const gradcam_input_info *gradcam_explainer_input(const gradcam_explainer *explainer);
+
+/* ---- Explaining ---------------------------------------------------------------------------- */
+
+typedef struct gradcam_explanation gradcam_explanation;
+
+/**
+ * Explains a picture file (JPEG, PNG, WebP, TIFF, BMP).
+ *
+ * @param classes class indices, each of which gets a map from one shared forward pass; NULL with
+ *        class_count 0 for the predicted class.
+ * @return GRADCAM_OK, also when a map is flat (see gradcam_map.state); GRADCAM_ERROR_FILE,
+ *         _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3 channels: use
+ *         gradcam_explain_tensor), _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT.
+ */
+GRADCAM_API gradcam_status gradcam_explain_file(gradcam_explainer *explainer, const char *path,
+                                                const int *classes, size_t class_count,
+                                                gradcam_explanation **explanation,
+                                                gradcam_error *error);
+
+/** As gradcam_explain_file, for width x height RGB pixels, which are copied. */
+GRADCAM_API gradcam_status gradcam_explain_pixels(gradcam_explainer *explainer, const uint8_t *rgb,
+                                                  int width, int height, const int *classes,
+                                                  size_t class_count,
+                                                  gradcam_explanation **explanation,
+                                                  gradcam_error *error);
+
+/**
+ * As gradcam_explain_file, for a ready input tensor.
+ *
+ * @param tensor row-major float32 of exactly the shape gradcam_explainer_input reports.
+ * @param rgb optional picture to show the map on (may be NULL, with width and height 0: the map is
+ *        then shown at the size of the input).
+ */
+GRADCAM_API gradcam_status gradcam_explain_tensor(gradcam_explainer *explainer, const float *tensor,
+                                                  int rank, const int64_t *dims, const uint8_t *rgb,
+                                                  int width, int height, const int *classes,
+                                                  size_t class_count,
+                                                  gradcam_explanation **explanation,
+                                                  gradcam_error *error);
+
+GRADCAM_API void gradcam_explanation_destroy(gradcam_explanation **explanation);
+
+/** One class as the network sees it. */
+typedef struct gradcam_prediction {
+    int index;
+    const char *label; /**< NULL without labels. */
+    float logit;       /**< The score before a final Softmax or Sigmoid. */
+    float probability; /**< Softmax (Sigmoid for a network that ends in one) of the logits. */
+} gradcam_prediction;
+
+/** All classes, best first; the array belongs to the explanation. */
+GRADCAM_API const gradcam_prediction *
+gradcam_explanation_predictions(const gradcam_explanation *explanation, size_t *count);
+
+typedef enum gradcam_map_state {
+    GRADCAM_MAP_OK = 0,
+    GRADCAM_MAP_FLAT,         /**< All values equal before the ReLU: nothing to show. */
+    GRADCAM_MAP_NON_POSITIVE, /**< No positive value: the layer speaks only against the class. */
+    GRADCAM_MAP_NOT_FINITE    /**< NaN or infinity in the map. */
+} gradcam_map_state;
+
+/** "ok", "flat", "non-positive" or "not-finite". */
+GRADCAM_API const char *gradcam_map_state_text(gradcam_map_state state);
+
+/** One heat map. */
+typedef struct gradcam_map {
+    gradcam_prediction prediction; /**< The class that is explained. */
+    const char *method;            /**< "gradcam". */
+    gradcam_layer layer;
+    int width, height;      /**< Native resolution: the spatial extents of the layer. */
+    const float *raw;       /**< height x width, before the ReLU. */
+    float minimum, maximum; /**< Of `raw`. */
+    gradcam_map_state state;
+    int peak_x, peak_y; /**< The hottest picture pixel; -1 where the state is not OK. */
+} gradcam_map;
+
+GRADCAM_API size_t gradcam_explanation_map_count(const gradcam_explanation *explanation);
+
+/** NULL if `index` is out of range. */
+GRADCAM_API const gradcam_map *gradcam_explanation_map(const gradcam_explanation *explanation,
+                                                       size_t index);
+
+/** The size of the picture, after EXIF orientation. */
+GRADCAM_API void gradcam_explanation_size(const gradcam_explanation *explanation, int *width,
+                                          int *height);
+
+/** Milliseconds; `load` belongs to the model, `plan` to the explainer, the rest to this call. */
+typedef struct gradcam_timings {
+    double load, plan, preprocess, forward, backward, render;
+} gradcam_timings;
+
+GRADCAM_API gradcam_timings gradcam_explanation_timings(const gradcam_explanation *explanation);
+
+/* ---- Output -------------------------------------------------------------------------------- */
+
+typedef enum gradcam_output {
+    GRADCAM_IMAGE_OVERLAY = 0, /**< Picture and heat blended: .png, .jpg, .webp by the name. */
+    GRADCAM_IMAGE_HEATMAP,     /**< The coloured map alone, at the picture's size. */
+    GRADCAM_NPY_RAW,           /**< float32 h x w, native resolution, before the ReLU. */
+    GRADCAM_NPY_NORMALISED,    /**< float32 h x w, native resolution, in [0,1]. */
+    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]. */
+} gradcam_output;
+
+typedef struct gradcam_render_options {
+    float alpha;             /**< Share of the heat in the overlay, 0 to 1; 0.4. */
+    const char *colormap;    /**< "jet" (OpenCV's) and others, see gradcam_colormap_names. */
+    int quality;             /**< JPEG and WebP, 1 to 100; 92. */
+    const void *reserved[6]; /**< Must be zero. */
+} gradcam_render_options;
+
+GRADCAM_API void gradcam_render_options_init(gradcam_render_options *options);
+
+/** NULL-terminated array. */
+GRADCAM_API const char *const *gradcam_colormap_names(void);
+
+/**
+ * Writes one output of one map. The file appears whole or not at all.
+ *
+ * @param options NULL for the defaults.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _ARGUMENT (unknown ending, colormap, index), _MEMORY.
+ */
+GRADCAM_API gradcam_status gradcam_explanation_save(gradcam_explanation *explanation,
+                                                    size_t map_index, gradcam_output output,
+                                                    const gradcam_render_options *options,
+                                                    const char *path, gradcam_error *error);
+
+/**
+ * Renders GRADCAM_IMAGE_OVERLAY or GRADCAM_IMAGE_HEATMAP to memory.
+ *
+ * @param rgb receives 3 x width x height bytes, see gradcam_explanation_size.
+ */
+GRADCAM_API gradcam_status gradcam_explanation_render(gradcam_explanation *explanation,
+                                                      size_t map_index, gradcam_output output,
+                                                      const gradcam_render_options *options,
+                                                      uint8_t *rgb, gradcam_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

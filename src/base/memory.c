@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One cache line, and the width of an AVX-512 register. */
+enum { ALIGNMENT = 64, CHUNK_SIZE = 64 * 1024 };
+
+bool gc_multiply(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+gradcam_status gc_new_raw(void *out, size_t count, size_t size, gradcam_error *error)
+{
+    void **const block = out;
+    *block = NULL;
+    size_t bytes = 0;
+    if (!gc_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
+        return gc_fail_memory(error, SIZE_MAX);
+    const size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    *block = aligned_alloc(ALIGNMENT, rounded);
+    return *block != NULL ? GRADCAM_OK : gc_fail_memory(error, bytes);
+}
+
+gradcam_status gc_new(void *out, size_t count, size_t size, gradcam_error *error)
+{
+    GC_TRY(gc_new_raw(out, count, size, error));
+    memset(*(void **)out, 0, count * size);
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_grow(void *items, size_t *capacity, size_t count, size_t size,
+                       gradcam_error *error)
+{
+    if (count <= *capacity)
+        return GRADCAM_OK;
+    size_t wanted = *capacity < 8 ? 8 : *capacity * 2;
+    if (wanted < count)
+        wanted = count;
+    void *grown = NULL;
+    GC_TRY(gc_new(&grown, wanted, size, error));
+    void **const array = items;
+    if (*array != NULL)
+        memcpy(grown, *array, *capacity * size);
+    gc_free(*array);
+    *array = grown;
+    *capacity = wanted;
+    return GRADCAM_OK;
+}
+
+void gc_free(void *block)
+{
+    free(block);
+}
+
+/* The data of a chunk follows its header. */
+typedef struct chunk {
+    struct chunk *next;
+    size_t used, size;
+} chunk;
+
+enum { HEADER = (sizeof(chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT };
+
+struct gc_arena {
+    chunk *chunks;
+};
+
+gradcam_status gc_arena_create(gc_arena **arena, gradcam_error *error)
+{
+    return gc_new(arena, 1, sizeof **arena, error);
+}
+
+void gc_arena_destroy(gc_arena **arena)
+{
+    if (arena == NULL || *arena == NULL)
+        return;
+    for (chunk *c = (*arena)->chunks; c != NULL;) {
+        chunk *const next = c->next;
+        gc_free(c);
+        c = next;
+    }
+    gc_free(*arena);
+    *arena = NULL;
+}
+
+static gradcam_status arena_add_chunk(gc_arena *arena, size_t bytes, gradcam_error *error)
+{
+    chunk *c = NULL;
+    const size_t size = bytes > CHUNK_SIZE ? bytes : CHUNK_SIZE;
+    GC_TRY(gc_new_raw(&c, 1, HEADER + size, error));
+    *c = (chunk){.next = arena->chunks, .used = 0, .size = size};
+    arena->chunks = c;
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_arena_new(gc_arena *arena, void *out, size_t count, size_t size,
+                            gradcam_error *error)
+{
+    void **const block = out;
+    size_t bytes = 0;
+    *block = NULL;
+    if (!gc_multiply(count, size, &bytes) || bytes > SIZE_MAX / 2)
+        return gc_fail_memory(error, SIZE_MAX);
+    const size_t unit = _Alignof(max_align_t);
+    bytes = (bytes + unit - 1) / unit * unit;
+    if (arena->chunks == NULL || arena->chunks->size - arena->chunks->used < bytes)
+        GC_TRY(arena_add_chunk(arena, bytes, error));
+    chunk *const c = arena->chunks;
+    *block = (char *)c + HEADER + c->used;
+    c->used += bytes;
+    memset(*block, 0, bytes);
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_arena_string(gc_arena *arena, const char **out, const char *text, size_t length,
+                               gradcam_error *error)
+{
+    char *copy = NULL;
+    GC_TRY(gc_arena_new(arena, &copy, length + 1, 1, error));
+    if (length > 0)
+        memcpy(copy, text, length);
+    *out = copy;
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_arena_format(gc_arena *arena, const char **out, gradcam_error *error,
+                               const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const size_t kept = length < 0                     ? 0
+                        : (size_t)length < sizeof text ? (size_t)length
+                                                       : sizeof text - 1;
+    return gc_arena_string(arena, out, text, kept, error);
+}
