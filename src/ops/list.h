@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every operator, one row each, in alphabetical order (the look-up relies on it). OP(X) stands for
  * `const gc_op gc_op_X`, defined in the file of its family. */
+OP(AveragePool)
+OP(Conv)
+OP(ConvTranspose)
+OP(GlobalAveragePool)
+OP(GlobalLpPool)
+OP(GlobalMaxPool)
+OP(LpPool)
+OP(MaxPool)
 OP(Relu)
