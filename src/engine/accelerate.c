@@ -71,8 +71,8 @@ static gradcam_status fused_kernel(gc_plan *plan, int node, gc_conv_spec *spec, 
     if (fusion->residual == GC_ABSENT && (*kernel != NULL || fusion->post_count == 0))
         return GRADCAM_OK;
     if (*kernel != NULL) {
-        const gradcam_status status = residual_slot(
-            plan, fusion->residual, gc_kernel_dst_layout(*kernel), dst_slot, error);
+        const gradcam_status status =
+            residual_slot(plan, fusion->residual, gc_kernel_dst_layout(*kernel), dst_slot, error);
         if (status == GRADCAM_OK && *dst_slot != GC_NO_SLOT)
             return GRADCAM_OK;
         gc_kernel_destroy(kernel);
@@ -133,8 +133,8 @@ static bool extend_padding(gc_window *w, const gc_tensor *src, const gc_tensor *
 {
     bool extended = false;
     for (int i = 0; i < w->spatial; i++) {
-        const int64_t reach = (dst->dims[i + 2] - 1) * w->stride[i] +
-                              (w->kernel[i] - 1) * w->dilation[i] + 1;
+        const int64_t reach =
+            (dst->dims[i + 2] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1;
         const int64_t needed = reach - src->dims[i + 2] - w->pad_begin[i];
         if (needed > w->pad_end[i]) {
             w->pad_end[i] = needed;
@@ -240,10 +240,10 @@ static gradcam_status matmul(gc_plan *plan, int node, bool *taken, gradcam_error
     gc_matmul_spec spec;
     gc_kernel *kernel = NULL;
     int slots[3] = {GC_NO_SLOT, GC_NO_SLOT, GC_NO_SLOT};
-    const bool fits = strcmp(n->op, "Gemm") == 0
-                          ? describe_gemm(plan, n, &spec)
-                          : describe_matmul(&values[n->inputs[0]].type, &values[n->inputs[1]].type,
-                                            &spec);
+    const bool fits =
+        strcmp(n->op, "Gemm") == 0
+            ? describe_gemm(plan, n, &spec)
+            : describe_matmul(&values[n->inputs[0]].type, &values[n->inputs[1]].type, &spec);
     if (!fits || !gc_dtype_is_float(values[n->outputs[0]].type.dtype))
         return GRADCAM_OK;
     for (int i = 0; i < n->input_count; i++)
@@ -279,7 +279,8 @@ gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_err
                 {"MaxPool", pool}};
     const gc_node *const n = &plan->graph->nodes[node];
     *taken = false;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !plan->plain && n->domain[0] == '\0'; i++)
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !plan->plain && n->domain[0] == '\0';
+         i++)
         if (strcmp(rows[i].op, n->op) == 0)
             return rows[i].plan(plan, node, taken, error);
     return GRADCAM_OK;

@@ -110,8 +110,8 @@ static gradcam_status settle(gc_plan *plan, back_plan *p, int at, int value, boo
                              bool needed, gradcam_error *error)
 {
     const gc_tensor *const result = &plan->graph->values[p->node->outputs[0]].type;
-    GC_TRY(gc_operand_for(plan, p->op, value, gradient, p->layout, result, &p->operands[at],
-                          error));
+    GC_TRY(
+        gc_operand_for(plan, p->op, value, gradient, p->layout, result, &p->operands[at], error));
     p->slots[at] = GC_NO_SLOT;
     if (p->operands[at].item == GC_ABSENT || !needed)
         return GRADCAM_OK;
@@ -135,11 +135,12 @@ static gradcam_status settle_reads(gc_plan *plan, back_plan *p, gradcam_error *e
     }
     for (int o = 0; o < node->output_count; o++) {
         const int v = node->outputs[o];
-        const bool is_float = v != GC_ABSENT && gc_dtype_is_float(plan->graph->values[v].type.dtype);
+        const bool is_float =
+            v != GC_ABSENT && gc_dtype_is_float(plan->graph->values[v].type.dtype);
         if (is_float && !plan->items[gc_gradient_item(plan, v)].exists)
             GC_TRY(zero_gradient(plan, v, error));
-        GC_TRY(settle(plan, p, node->input_count + node->output_count + o,
-                      is_float ? v : GC_ABSENT, true, true, error));
+        GC_TRY(settle(plan, p, node->input_count + node->output_count + o, is_float ? v : GC_ABSENT,
+                      true, true, error));
     }
     return GRADCAM_OK;
 }
@@ -239,10 +240,11 @@ static gradcam_status plain_backward(gc_plan *plan, const gc_node *node, gradcam
     if (p.op->is_view && node->output_count == 1)
         return view_backward(plan, node, error);
     char text[GC_NODE_TEXT];
-    GC_FAIL_IF(p.op->backward == NULL, error, GRADCAM_ERROR_LAYER,
-               "%s lies between the target layer and the score, and has no gradient; choose a later "
-               "layer",
-               gc_node_text(plan->graph, node, text));
+    GC_FAIL_IF(
+        p.op->backward == NULL, error, GRADCAM_ERROR_LAYER,
+        "%s lies between the target layer and the score, and has no gradient; choose a later "
+        "layer",
+        gc_node_text(plan->graph, node, text));
     p.count = 2 * (node->input_count + node->output_count);
     p.layout = gc_choose_layout(plan, p.op, node);
     GC_TRY(gc_arena_new(plan->arena, &p.operands, (size_t)p.count, sizeof *p.operands, error));

@@ -2,10 +2,10 @@
 /*
  * The inside of a plan, shared by the files that build it.
  *
- * An item is a tensor that exists while the plan runs: the activation of a value, or the gradient of
- * one. It has a home layout, in which it is computed, and may have copies in others. Each copy lives
- * in a slot: a range of bytes with a lifetime in steps. Several items may share a slot (views,
- * in-place kernels). Steps run in three phases: setup once, forward, backward.
+ * An item is a tensor that exists while the plan runs: the activation of a value, or the gradient
+ * of one. It has a home layout, in which it is computed, and may have copies in others. Each copy
+ * lives in a slot: a range of bytes with a lifetime in steps. Several items may share a slot
+ * (views, in-place kernels). Steps run in three phases: setup once, forward, backward.
  */
 #ifndef GC_ENGINE_BUILD_H
 #define GC_ENGINE_BUILD_H

@@ -61,9 +61,9 @@ static bool unary_post(const gc_plan *plan, const gc_node *node, gc_post *post)
         return scalar(plan, node, 1, -INFINITY, &post->alpha) &&
                scalar(plan, node, 2, INFINITY, &post->beta);
     }
-    post->kind = is_op(node, "Sigmoid")    ? GC_POST_SIGMOID
-                 : is_op(node, "Tanh")     ? GC_POST_TANH
-                                           : GC_POST_HARDSWISH;
+    post->kind = is_op(node, "Sigmoid") ? GC_POST_SIGMOID
+                 : is_op(node, "Tanh")  ? GC_POST_TANH
+                                        : GC_POST_HARDSWISH;
     return post->kind != GC_POST_HARDSWISH || is_op(node, "HardSwish");
 }
 

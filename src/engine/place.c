@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places slots in one block of memory: largest first, each at the lowest offset where it overlaps no
- * placed slot whose lifetime meets its own.
+ * Places slots in one block of memory: largest first, each at the lowest offset where it overlaps
+ * no placed slot whose lifetime meets its own.
  */
 #include "engine/build.h"
 
@@ -82,7 +82,8 @@ gradcam_status gc_place_slots(gc_plan *plan, size_t *bytes, gradcam_error *error
         status = gc_new(&meeting, (size_t)plan->slot_count, sizeof(placed *), error);
     if (status == GRADCAM_OK) {
         for (int s = 0; s < plan->slot_count; s++)
-            if (plan->slots[s].fixed == NULL && (plan->slots[s].first >= 0 || plan->slots[s].is_pinned))
+            if (plan->slots[s].fixed == NULL &&
+                (plan->slots[s].first >= 0 || plan->slots[s].is_pinned))
                 all[count++] = wish(plan, s);
         qsort(all, (size_t)count, sizeof *all, larger_first);
         *bytes = place_all(plan, all, meeting, count);

@@ -3,8 +3,8 @@
  * A plan: everything needed to run a graph for one set of input shapes, forward and backward.
  *
  * Making a plan chooses kernels and layouts, fuses, and places every buffer in one block of memory;
- * running it allocates nothing and takes no lock. A plan belongs to one thread at a time; the packed
- * weights it uses are shared.
+ * running it allocates nothing and takes no lock. A plan belongs to one thread at a time; the
+ * packed weights it uses are shared.
  */
 #ifndef GC_ENGINE_PLAN_H
 #define GC_ENGINE_PLAN_H
@@ -22,15 +22,15 @@ typedef struct gc_plan_request {
     int target;        /**< Value that is differentiated, or -1 for a forward-only plan. */
     const int *layers; /**< Values whose gradients are wanted. */
     int layer_count;
-    bool plain;        /**< Only the plain kernels, no fusion: the reference in tests. */
+    bool plain; /**< Only the plain kernels, no fusion: the reference in tests. */
 } gc_plan_request;
 
 /**
  * Makes a plan for `graph`, which is specialised for the request (see gc_specialize) and must
  * outlive the plan, as must `packs`.
  *
- * @return GRADCAM_OK; GRADCAM_ERROR_LAYER where a layer does not influence the target or an operator
- *         between them has no gradient; the failures of gc_specialize; _MEMORY, _INTERNAL.
+ * @return GRADCAM_OK; GRADCAM_ERROR_LAYER where a layer does not influence the target or an
+ * operator between them has no gradient; the failures of gc_specialize; _MEMORY, _INTERNAL.
  */
 gradcam_status gc_plan_create(gc_plan **plan, const gc_graph *graph, gc_packs *packs,
                               const gc_plan_request *request, gradcam_error *error);
