@@ -207,7 +207,7 @@ static gradcam_status resolve_gemm(const gc_call *call, gemm *g)
 
 static gradcam_status infer_gemm(const gc_call *call)
 {
-    gemm g;
+    gemm g = {0};
     GC_TRY(gc_op_check_floats(call, 3));
     GC_TRY(resolve_gemm(call, &g));
     gc_tensor_describe(call->outputs[0], call->inputs[0]->dtype, 2, (int64_t[]){g.m, g.n});
@@ -223,7 +223,7 @@ static void fill_addend(const gemm *g, const float *c, float *y)
 
 static gradcam_status forward_gemm(const gc_call *call)
 {
-    gemm g;
+    gemm g = {0};
     GC_TRY(resolve_gemm(call, &g));
     const gc_tensor *const a = call->inputs[0], *const b = call->inputs[1];
     float *const y = gc_floats(call->outputs[0]);
@@ -268,7 +268,7 @@ static void backward_gemm_addend(const gemm *g, const float *gy, gc_tensor *gc)
 static gradcam_status backward_gemm(const gc_call *call, const gc_tensor *const *output_grads,
                                     gc_tensor *const *input_grads)
 {
-    gemm g;
+    gemm g = {0};
     GC_TRY(resolve_gemm(call, &g));
     const float *const gy = gc_floats(output_grads[0]);
     if (input_grads[0] != NULL)
