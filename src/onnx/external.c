@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tensors in files of their own, beside the model. The model is not trusted to name a file: it must
+ * lie inside the model's folder after symbolic links are followed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "onnx/tensor.h"
+
+enum { BUFFER = 1 << 16 };
+
+typedef struct place {
+    const char *location;
+    uint64_t offset, length;
+    bool has_length;
+} place;
+
+static gradcam_status parse_number(const char *key, const char *text, uint64_t *value,
+                                   gradcam_error *error)
+{
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    GC_FAIL_IF(text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number > INT64_MAX,
+               error, GRADCAM_ERROR_MODEL, "external data: %s '%s' is not a number of bytes", key,
+               text);
+    *value = number;
+    return GRADCAM_OK;
+}
+
+static gradcam_status parse(place *p, const GcOnnx__Tensor *header, gradcam_error *error)
+{
+    *p = (place){.location = ""};
+    for (size_t i = 0; i < header->n_external_data; i++) {
+        const char *const key = gc_text(header->external_data[i]->key);
+        const char *const value = gc_text(header->external_data[i]->value);
+        if (strcmp(key, "location") == 0) {
+            p->location = value;
+        } else if (strcmp(key, "offset") == 0) {
+            GC_TRY(parse_number(key, value, &p->offset, error));
+        } else if (strcmp(key, "length") == 0) {
+            GC_TRY(parse_number(key, value, &p->length, error));
+            p->has_length = true;
+        }
+    }
+    GC_FAIL_IF(p->location[0] == '\0', error, GRADCAM_ERROR_MODEL,
+               "external data: no location is given");
+    return GRADCAM_OK;
+}
+
+static bool climbs(const char *location)
+{
+    for (const char *part = location; part != NULL; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* *real = the resolved path, from malloc. */
+static gradcam_status resolve(char **real, const char *folder, const char *location,
+                              gradcam_error *error)
+{
+    char path[PATH_MAX], *root = realpath(folder, NULL);
+    *real = NULL;
+    const int length = snprintf(path, sizeof path, "%s/%s", folder, location);
+    if (root != NULL && length > 0 && (size_t)length < sizeof path)
+        *real = realpath(path, NULL);
+    const int reason = errno;
+    const size_t prefix = root != NULL ? strlen(root) : 0;
+    const bool is_inside = *real != NULL && strncmp(*real, root, prefix) == 0 &&
+                           ((*real)[prefix] == '/' || (prefix == 1 && root[0] == '/'));
+    free(root);
+    if (is_inside)
+        return GRADCAM_OK;
+    const bool exists = *real != NULL;
+    free(*real);
+    *real = NULL;
+    GC_FAIL_IF(exists, error, GRADCAM_ERROR_MODEL,
+               "external data file '%s' is a link that leads out of the model's folder, which is "
+               "refused; copy the file there",
+               location);
+    return gc_fail(error, GRADCAM_ERROR_FILE,
+                   "external data file '%s' (expected in the folder '%s'): %s", location, folder,
+                   strerror(reason));
+}
+
+/* Reads `size` bytes at `offset`; the file was long enough a moment ago. */
+static gradcam_status read_at(int file, uint8_t *out, size_t size, uint64_t offset,
+                              gradcam_error *error)
+{
+    while (size > 0) {
+        const ssize_t got = pread(file, out, size, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        GC_FAIL_IF(got <= 0, error, GRADCAM_ERROR_FILE, "reading external data: %s",
+                   got < 0 ? strerror(errno) : "the file became shorter");
+        out += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_elements(int file, uint64_t offset, gc_tensor *tensor,
+                                    gradcam_error *error)
+{
+    uint8_t buffer[BUFFER];
+    const size_t size = gc_onnx_element_size(tensor->dtype);
+    const size_t count = (size_t)gc_tensor_count(tensor), most = sizeof buffer / size;
+    for (size_t first = 0; first < count; first += most) {
+        const size_t length = count - first < most ? count - first : most;
+        GC_TRY(read_at(file, buffer, length * size, offset + first * size, error));
+        gc_onnx_convert(tensor, first, buffer, length);
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_place(int file, const place *p, gc_tensor *tensor, gradcam_error *error)
+{
+    struct stat info;
+    char shape[GC_SHAPE_TEXT];
+    const uint64_t expected =
+        (uint64_t)gc_tensor_count(tensor) * gc_onnx_element_size(tensor->dtype);
+    GC_FAIL_IF(fstat(file, &info) != 0 || !S_ISREG(info.st_mode), error, GRADCAM_ERROR_FILE,
+               "external data file '%s' is not a regular file", p->location);
+    GC_FAIL_IF(p->has_length && p->length != expected, error, GRADCAM_ERROR_MODEL,
+               "%s %s has %" PRIu64 " bytes of external data; %" PRIu64 " were expected",
+               gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), p->length, expected);
+    const uint64_t size = (uint64_t)info.st_size;
+    GC_FAIL_IF(p->offset > size || expected > size - p->offset, error, GRADCAM_ERROR_MODEL,
+               "external data file '%s' has %" PRIu64 " bytes; %" PRIu64 " at offset %" PRIu64
+               " were expected",
+               p->location, size, expected, p->offset);
+    return read_elements(file, p->offset, tensor, error);
+}
+
+gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const char *folder,
+                                     gc_tensor *tensor, gradcam_error *error)
+{
+    place p;
+    char *path = NULL;
+    GC_TRY(parse(&p, header, error));
+    GC_FAIL_IF(folder == NULL, error, GRADCAM_ERROR_UNSUPPORTED,
+               "its data is in the file '%s', which cannot be found for a model read from memory",
+               p.location);
+    GC_FAIL_IF(p.location[0] == '/' || climbs(p.location), error, GRADCAM_ERROR_MODEL,
+               "external data file '%s' is outside the model's folder, which is refused",
+               p.location);
+    GC_TRY(resolve(&path, folder, p.location, error));
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    free(path);
+    GC_FAIL_IF(file < 0, error, GRADCAM_ERROR_FILE, "external data file '%s': %s", p.location,
+               strerror(errno));
+    const gradcam_status status = read_place(file, &p, tensor, error);
+    close(file);
+    return status;
+}

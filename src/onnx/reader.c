@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "onnx/reader.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "onnx/upgrade.h"
+
+enum { MODEL_GRAPH = 7, MODEL_FUNCTION = 25 };
+enum {
+    GRAPH_NODE = 1,
+    GRAPH_INITIALIZER = 5,
+    GRAPH_INPUT = 11,
+    GRAPH_OUTPUT = 12,
+    GRAPH_SPARSE = 15
+};
+
+/* From this IR version on, a model must say which opsets it means; before, there was one. */
+enum { FIRST_IR_WITH_OPSETS = 3 };
+
+/* ---- Initializers --------------------------------------------------------------------------- */
+
+static gradcam_status add_initializer(gc_builder *b, const gc_scope *scope,
+                                      const gc_tensor_message *message)
+{
+    const char *const name = gc_text(message->header->name);
+    gc_constant *constant = NULL;
+    gradcam_status status = gc_build_tensor(b, message, &constant);
+    if (status == GRADCAM_OK)
+        return gc_build_constant(b, scope, name, constant);
+    if (status == GRADCAM_ERROR_UNSUPPORTED)
+        return gc_build_refuse(b, scope, name, b->error->message);
+    return gc_fail_context(b->error, status, "initializer '%s': ", name);
+}
+
+static gradcam_status read_initializer(gc_builder *b, const gc_scope *scope, gc_bytes bytes)
+{
+    gc_tensor_message message;
+    gradcam_status status = gc_tensor_message_open(&message, bytes, b->error);
+    if (status == GRADCAM_OK)
+        status = add_initializer(b, scope, &message);
+    gc_tensor_message_close(&message);
+    /* What lies between the large payloads, and what opening has touched of them. */
+    gc_source_discard(b->source, bytes.data, bytes.data + bytes.size);
+    return status;
+}
+
+/* A sparse initializer has the name of its values. */
+static gradcam_status read_sparse(gc_builder *b, const gc_scope *scope, gc_bytes bytes)
+{
+    gc_tensor_message values;
+    GcOnnx__SparseTensor *sparse = NULL;
+    GC_TRY(gc_unpack(&sparse, &gc_onnx__sparse_tensor__descriptor, bytes, 0, b->error));
+    const gc_bytes inner = {sparse->values.data, sparse->values.len};
+    gradcam_status status = gc_tensor_message_open(&values, inner, b->error);
+    if (status == GRADCAM_OK)
+        status = gc_build_refuse(b, scope, gc_text(values.header->name),
+                                 "sparse initializers are not supported");
+    gc_tensor_message_close(&values);
+    gc_unpacked_free(sparse);
+    return status;
+}
+
+/* ---- Inputs and outputs --------------------------------------------------------------------- */
+
+static gradcam_status read_type(gc_builder *b, const GcOnnx__ValueInfo *info, gc_tensor *type)
+{
+    *type = (gc_tensor){.rank = -1};
+    if (info->type == NULL || info->type->tensor_type == NULL)
+        return GRADCAM_OK;
+    const GcOnnx__TensorType *const tensor = info->type->tensor_type;
+    type->dtype = gc_onnx_dtype(tensor->elem_type);
+    if (tensor->shape == NULL)
+        return GRADCAM_OK;
+    const size_t rank = tensor->shape->n_dim;
+    GC_FAIL_IF(rank > GC_MAX_RANK, b->error, GRADCAM_ERROR_UNSUPPORTED,
+               "graph input '%s' has %zu extents; at most %d are supported", info->name, rank,
+               GC_MAX_RANK);
+    type->rank = (int)rank;
+    for (size_t i = 0; i < rank; i++) {
+        const GcOnnx__Dimension *const dim = tensor->shape->dim[i];
+        /* Some exporters write -1 for an extent that is free. */
+        type->dims[i] = dim->has_dim_value && dim->dim_value >= 0 ? dim->dim_value : -1;
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status add_input(gc_builder *b, const gc_scope *scope, const GcOnnx__ValueInfo *info)
+{
+    int index = 0;
+    gc_graph *const graph = b->graph;
+    const int before = graph->value_count;
+    const char *const name = gc_text(info->name);
+    GC_FAIL_IF(name[0] == '\0', b->error, GRADCAM_ERROR_MODEL, "a graph input has no name");
+    GC_TRY(gc_build_value(b, scope, name, &index));
+    if (graph->values[index].constant != NULL || gc_build_is_refused(b, index))
+        return GRADCAM_OK; /* old files list their initializers as inputs, too */
+    GC_FAIL_IF(index < before, b->error, GRADCAM_ERROR_MODEL, "graph input '%s' is listed twice",
+               name);
+    GC_FAIL_IF(graph->input_count >= GC_MAX_INPUTS, b->error, GRADCAM_ERROR_LIMIT,
+               "the graph has more than %d inputs", GC_MAX_INPUTS);
+    GC_TRY(read_type(b, info, &graph->values[index].type));
+    graph->inputs[graph->input_count++] = index;
+    return GRADCAM_OK;
+}
+
+static gradcam_status add_output(gc_builder *b, const gc_scope *scope,
+                                 const GcOnnx__ValueInfo *info)
+{
+    int index = 0;
+    const char *const name = gc_text(info->name);
+    GC_FAIL_IF(name[0] == '\0', b->error, GRADCAM_ERROR_MODEL, "a graph output has no name");
+    GC_TRY(gc_build_value(b, scope, name, &index));
+    b->graph->outputs[b->graph->output_count++] = index;
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_value_info(gc_builder *b, const gc_scope *scope, gc_bytes bytes,
+                                      gradcam_status (*add)(gc_builder *, const gc_scope *,
+                                                            const GcOnnx__ValueInfo *))
+{
+    GcOnnx__ValueInfo *info = NULL;
+    GC_TRY(gc_unpack(&info, &gc_onnx__value_info__descriptor, bytes, 0, b->error));
+    const gradcam_status status = add(b, scope, info);
+    gc_unpacked_free(info);
+    return status;
+}
+
+/* ---- Graph ---------------------------------------------------------------------------------- */
+
+/* Reads initializers at once, so that each page of the file is visited once, and lists the rest. */
+static gradcam_status read_initializers(gc_builder *b, const gc_scope *scope, gc_bytes bytes,
+                                        gc_pieces *rest)
+{
+    gc_wire wire = gc_wire_of(bytes);
+    gc_field field;
+    while (gc_wire_next(&wire, &field)) {
+        if (field.type != GC_WIRE_BYTES)
+            continue;
+        if (field.number == GRAPH_INITIALIZER)
+            GC_TRY(read_initializer(b, scope, field.content));
+        else if (field.number == GRAPH_SPARSE)
+            GC_TRY(read_sparse(b, scope, field.content));
+        else if (field.number == GRAPH_NODE || field.number == GRAPH_INPUT ||
+                 field.number == GRAPH_OUTPUT)
+            GC_TRY(gc_pieces_add(rest, field.number, field.content, b->error));
+    }
+    GC_FAIL_IF(wire.malformed, b->error, GRADCAM_ERROR_MODEL, "the graph is malformed");
+    return GRADCAM_OK;
+}
+
+static size_t count_pieces(const gc_pieces *pieces, uint64_t number)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < pieces->count; i++)
+        count += pieces->items[i].number == number;
+    return count;
+}
+
+static gradcam_status new_slots(gc_builder *b, const gc_pieces *rest, uint64_t number, int **slots)
+{
+    const size_t count = count_pieces(rest, number);
+    GC_FAIL_IF(count > GC_MAX_VALUES, b->error, GRADCAM_ERROR_LIMIT,
+               "the graph has %zu inputs or outputs; the limit is %d", count, GC_MAX_VALUES);
+    return gc_arena_new(b->graph->arena, slots, count, sizeof **slots, b->error);
+}
+
+static gradcam_status read_rest(gc_builder *b, const gc_scope *scope, const gc_pieces *rest)
+{
+    GC_TRY(new_slots(b, rest, GRAPH_INPUT, &b->graph->inputs));
+    GC_TRY(new_slots(b, rest, GRAPH_OUTPUT, &b->graph->outputs));
+    for (size_t i = 0; i < rest->count; i++)
+        if (rest->items[i].number == GRAPH_INPUT)
+            GC_TRY(read_value_info(b, scope, rest->items[i].bytes, add_input));
+    for (size_t i = 0; i < rest->count; i++)
+        if (rest->items[i].number == GRAPH_NODE)
+            GC_TRY(gc_build_node(b, scope, rest->items[i].bytes));
+    for (size_t i = 0; i < rest->count; i++)
+        if (rest->items[i].number == GRAPH_OUTPUT)
+            GC_TRY(read_value_info(b, scope, rest->items[i].bytes, add_output));
+    return GRADCAM_OK;
+}
+
+static bool is_graph_input(const gc_graph *graph, int value)
+{
+    for (int i = 0; i < graph->input_count; i++)
+        if (graph->inputs[i] == value)
+            return true;
+    return false;
+}
+
+static gradcam_status check_outputs(const gc_graph *graph, gradcam_error *error)
+{
+    GC_FAIL_IF(graph->output_count == 0, error, GRADCAM_ERROR_MODEL, "the graph has no outputs");
+    for (int i = 0; i < graph->output_count; i++) {
+        const gc_value *const value = &graph->values[graph->outputs[i]];
+        GC_FAIL_IF(value->producer < 0 && value->constant == NULL &&
+                       !is_graph_input(graph, graph->outputs[i]),
+                   error, GRADCAM_ERROR_MODEL, "graph output '%s' is made by no node", value->name);
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_graph(gc_builder *b, const gc_scope *scope, gc_bytes bytes)
+{
+    gc_pieces rest = {NULL, 0, 0};
+    gradcam_status status = read_initializers(b, scope, bytes, &rest);
+    if (status == GRADCAM_OK)
+        status = read_rest(b, scope, &rest);
+    gc_free(rest.items);
+    GC_TRY(status);
+    GC_TRY(gc_build_check_refusals(b));
+    GC_TRY(gc_upgrade_graph(b, scope));
+    GC_TRY(gc_graph_sort(b->graph, b->error));
+    return check_outputs(b->graph, b->error);
+}
+
+/* ---- Model ---------------------------------------------------------------------------------- */
+
+static gradcam_status copy_metadata(gc_builder *b, const GcOnnx__Model *model)
+{
+    gc_graph *const graph = b->graph;
+    GC_FAIL_IF(model->n_metadata_props > INT_MAX, b->error, GRADCAM_ERROR_LIMIT,
+               "too many metadata entries");
+    GC_TRY(gc_arena_new(graph->arena, &graph->metadata, model->n_metadata_props,
+                        sizeof *graph->metadata, b->error));
+    for (size_t i = 0; i < model->n_metadata_props; i++) {
+        gc_metadata *const entry = &graph->metadata[i];
+        const char *const key = gc_text(model->metadata_props[i]->key);
+        const char *const value = gc_text(model->metadata_props[i]->value);
+        GC_TRY(gc_arena_string(graph->arena, &entry->key, key, strlen(key), b->error));
+        GC_TRY(gc_arena_string(graph->arena, &entry->value, value, strlen(value), b->error));
+        graph->metadata_count++;
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status copy_producer(gc_builder *b, const GcOnnx__Model *model)
+{
+    const char *const name = gc_text(model->producer_name);
+    const char *const version = gc_text(model->producer_version);
+    return gc_arena_format(b->graph->arena, &b->graph->producer, b->error, "%s%s%s", name,
+                           name[0] != '\0' && version[0] != '\0' ? " " : "", version);
+}
+
+static gradcam_status check_opsets(GcOnnx__OperatorSet *const *imports, size_t count,
+                                   gradcam_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        GC_FAIL_IF(imports[i]->version < 1 || imports[i]->version > INT_MAX, error,
+                   GRADCAM_ERROR_MODEL, "opset version %lld of domain '%s' cannot be",
+                   (long long)imports[i]->version, gc_domain(imports[i]->domain));
+    return GRADCAM_OK;
+}
+
+static gradcam_status build(gc_builder *b, const GcOnnx__Model *model, gc_bytes graph,
+                            const gc_pieces *functions)
+{
+    gc_scope scope = {
+        .imports = model->opset_import,
+        .import_count = model->n_opset_import,
+        .default_opset = model->ir_version < FIRST_IR_WITH_OPSETS,
+        .prefix = "",
+    };
+    GC_TRY(check_opsets(model->opset_import, model->n_opset_import, b->error));
+    GC_TRY(copy_metadata(b, model));
+    GC_TRY(copy_producer(b, model));
+    b->graph->ir_version = model->ir_version;
+    GC_TRY(gc_map_create(&b->taken, b->error));
+    GC_TRY(gc_map_create(&b->refused, b->error));
+    GC_TRY(gc_functions_open(b, functions));
+    GC_TRY(gc_map_create(&scope.names, b->error));
+    scope.main_names = scope.names;
+    const gradcam_status status = read_graph(b, &scope, graph);
+    gc_map_destroy(&scope.names);
+    return status;
+}
+
+/* What the error says of a file that is no model at all. */
+static gradcam_status fail_foreign(gc_bytes bytes, const char *found, gradcam_error *error)
+{
+    const char *const kind = gc_source_recognise(bytes);
+    if (kind != NULL)
+        return gc_fail(error, GRADCAM_ERROR_MODEL, "%s", kind);
+    return gc_fail(error, GRADCAM_ERROR_MODEL,
+                   "truncated or not an ONNX model: %s (%zu bytes in all)", found, bytes.size);
+}
+
+static gradcam_status find_parts(gc_bytes bytes, gc_bytes *graph, gc_pieces *functions,
+                                 gradcam_error *error)
+{
+    gc_wire wire = gc_wire_of(bytes);
+    gc_field field = {.number = 0};
+    while (gc_wire_next(&wire, &field)) {
+        if (field.type != GC_WIRE_BYTES)
+            continue;
+        if (field.number == MODEL_FUNCTION)
+            GC_TRY(gc_pieces_add(functions, field.number, field.content, error));
+        if (field.number != MODEL_GRAPH)
+            continue;
+        GC_FAIL_IF(graph->data != NULL, error, GRADCAM_ERROR_MODEL, "the file has two graphs");
+        *graph = field.content;
+    }
+    if (wire.malformed) {
+        char found[128];
+        snprintf(found, sizeof found, "the field at byte %zu is cut short or none",
+                 (size_t)(field.start - bytes.data));
+        return fail_foreign(bytes, found, error);
+    }
+    if (graph->data == NULL)
+        return fail_foreign(bytes, "it has no graph", error);
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_parts(gc_builder *b, gc_bytes bytes, gc_bytes *graph,
+                                 gc_pieces *functions)
+{
+    GcOnnx__Model *model = NULL;
+    GC_TRY(find_parts(bytes, graph, functions, b->error));
+    GC_TRY(gc_unpack(&model, &gc_onnx__model__descriptor, bytes,
+                     1u << MODEL_GRAPH | 1u << MODEL_FUNCTION, b->error));
+    const gradcam_status status = model->ir_version < 1
+                                      ? fail_foreign(bytes, "it has no IR version", b->error)
+                                      : build(b, model, *graph, functions);
+    gc_unpacked_free(model);
+    return status;
+}
+
+static gradcam_status read_source(gc_graph **graph, const gc_source *source, gradcam_error *error)
+{
+    gradcam_error local = {.status = GRADCAM_OK};
+    gc_builder b = {.source = source, .error = &local};
+    gc_bytes main_graph = {NULL, 0};
+    gc_pieces functions = {NULL, 0, 0};
+    gradcam_status status = gc_graph_create(&b.graph, &local);
+    if (status == GRADCAM_OK)
+        status = read_parts(&b, source->bytes, &main_graph, &functions);
+    gc_functions_close(&b);
+    gc_free(functions.items);
+    gc_free(b.refusals);
+    gc_map_destroy(&b.taken);
+    gc_map_destroy(&b.refused);
+    if (status != GRADCAM_OK) {
+        gc_graph_destroy(&b.graph);
+        if (error != NULL)
+            *error = local;
+    }
+    *graph = b.graph;
+    return status;
+}
+
+/* ---- Entry points --------------------------------------------------------------------------- */
+
+gradcam_status gc_onnx_read(gc_graph **graph, const void *bytes, size_t size, const char *folder,
+                            gradcam_error *error)
+{
+    const gc_source source = {.bytes = {bytes, size}, .folder = folder};
+    *graph = NULL;
+    GC_FAIL_IF(size == 0, error, GRADCAM_ERROR_MODEL, "the model is empty (0 bytes)");
+    return read_source(graph, &source, error);
+}
+
+/* *folder = the part of `path` before the last slash, to be freed. */
+static gradcam_status folder_of(const char *path, char **folder, gradcam_error *error)
+{
+    const char *const slash = strrchr(path, '/');
+    const size_t length = slash != NULL ? (size_t)(slash - path) + (slash == path) : 1;
+    GC_TRY(gc_new(folder, length + 1, 1, error));
+    memcpy(*folder, slash != NULL ? path : ".", length);
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gradcam_error *error)
+{
+    gc_source source;
+    char *folder = NULL;
+    *graph = NULL;
+    GC_TRY(folder_of(path, &folder, error));
+    gradcam_status status = gc_source_open(&source, path, error);
+    source.folder = folder;
+    if (status == GRADCAM_OK)
+        status = read_source(graph, &source, error);
+    gc_source_close(&source);
+    gc_free(folder);
+    return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);
+}
+
+gradcam_status gc_onnx_read_tensor(gc_tensor *tensor, const void *bytes, size_t size,
+                                   gradcam_error *error)
+{
+    const gc_source source = {.bytes = {bytes, size}};
+    gc_tensor_message message;
+    *tensor = (gc_tensor){.rank = -1};
+    gradcam_status status = gc_tensor_message_open(&message, source.bytes, error);
+    if (status == GRADCAM_OK)
+        status = gc_tensor_message_load(&message, &source, tensor, error);
+    gc_tensor_message_close(&message);
+    return status;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "onnx/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static gradcam_status map(gc_source *source, int file, gradcam_error *error)
+{
+    struct stat info;
+    GC_FAIL_IF(fstat(file, &info) != 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
+    GC_FAIL_IF(S_ISDIR(info.st_mode), error, GRADCAM_ERROR_FILE, "is a folder");
+    GC_FAIL_IF(!S_ISREG(info.st_mode), error, GRADCAM_ERROR_FILE, "is not a regular file");
+    GC_FAIL_IF(info.st_size == 0, error, GRADCAM_ERROR_MODEL, "the file is empty");
+    GC_FAIL_IF((uintmax_t)info.st_size > PTRDIFF_MAX, error, GRADCAM_ERROR_LIMIT,
+               "the file is too large for this machine");
+    void *const bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    GC_FAIL_IF(bytes == MAP_FAILED, error,
+               errno == ENOMEM ? GRADCAM_ERROR_MEMORY : GRADCAM_ERROR_FILE, "%s", strerror(errno));
+    source->bytes = (gc_bytes){bytes, (size_t)info.st_size};
+    source->is_mapped = true;
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_source_open(gc_source *source, const char *path, gradcam_error *error)
+{
+    *source = (gc_source){.folder = NULL};
+    /* O_NONBLOCK: a named pipe must not hang us; it is refused below. */
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    GC_FAIL_IF(file < 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
+    const gradcam_status status = map(source, file, error);
+    close(file);
+    return status;
+}
+
+void gc_source_close(gc_source *source)
+{
+    if (source->is_mapped)
+        munmap((void *)(uintptr_t)source->bytes.data, source->bytes.size);
+    *source = (gc_source){.folder = NULL};
+}
+
+void gc_source_discard(const gc_source *source, const uint8_t *begin, const uint8_t *end)
+{
+    if (!source->is_mapped)
+        return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)begin + page - 1) / page * page;
+    const uintptr_t last = (uintptr_t)end / page * page;
+    /* Only a hint: where it fails, memory stays resident a little longer. */
+    if (first < last)
+        (void)madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
+/* ---- What else people pass ------------------------------------------------------------------- */
+
+static const struct {
+    const char *magic;
+    size_t offset, length;
+    const char *text;
+} kinds[] = {
+    {"version https://git-lfs", 0, 23,
+     "this is a git-lfs pointer, not the model itself; fetch it with 'git lfs pull'"},
+    {"\x89HDF\r\n\x1a\n", 0, 8, "this is an HDF5 file (Keras .h5); convert it with tf2onnx"},
+    {"TFL3", 4, 4, "this is a TensorFlow Lite model; convert it with 'tf2onnx --tflite'"},
+    {"ORTM", 4, 4, "this is an ONNX Runtime .ort model; use the .onnx file it was made from"},
+    {"GGUF", 0, 4, "this is a GGUF file, which holds no network graph; export to ONNX"},
+    {"\x80\x02", 0, 2,
+     "this is a Python pickle (an old PyTorch .pt or .pth?); export it with torch.onnx.export"},
+    {"\x80\x03", 0, 2, "this is a Python pickle; export the model with torch.onnx.export"},
+    {"\x80\x04", 0, 2, "this is a Python pickle; export the model with torch.onnx.export"},
+    {"\x80\x05", 0, 2, "this is a Python pickle; export the model with torch.onnx.export"},
+    {"\x1f\x8b", 0, 2, "this is a gzip file; unpack it first"},
+    {"\x28\xb5\x2f\xfd", 0, 4, "this is a Zstandard file; unpack it first"},
+    {"\xfd"
+     "7zXZ",
+     0, 5, "this is an xz file; unpack it first"},
+    {"\x93NUMPY", 0, 6, "this is a NumPy array, not a model"},
+    {"<?xml", 0, 5, "this is an XML file (OpenVINO?); use the ONNX file it was made from"},
+    {"<!DOCTYPE", 0, 9, "this is a web page, not a model; download the file again"},
+    {"<html", 0, 5, "this is a web page, not a model; download the file again"},
+    {"\x89PNG", 0, 4, "this is a PNG picture, not a model; are the arguments swapped?"},
+    {"\xff\xd8\xff", 0, 3, "this is a JPEG picture, not a model; are the arguments swapped?"},
+};
+
+static bool contains(gc_bytes bytes, const char *text)
+{
+    const size_t length = strlen(text);
+    for (size_t i = 0; i + length <= bytes.size; i++)
+        if (memcmp(bytes.data + i, text, length) == 0)
+            return true;
+    return false;
+}
+
+/* The first member's name tells one zip from another. */
+static const char *recognise_zip(gc_bytes bytes)
+{
+    if (bytes.size < 64 || memcmp(bytes.data, "PK\x03\x04", 4) != 0)
+        return NULL;
+    const gc_bytes head = {bytes.data + 30, bytes.size < 160 ? bytes.size - 30 : 130};
+    if (contains(head, "data.pkl") || contains(head, "/version") || contains(head, "/byteorder"))
+        return "this is a PyTorch .pt file; export it with torch.onnx.export";
+    if (contains(head, ".npy"))
+        return "this is a NumPy .npz file, not a model";
+    if (contains(head, ".json"))
+        return "this looks like a Keras .keras file; convert it with tf2onnx";
+    return "this is a zip archive; unpack it, or export the model to ONNX";
+}
+
+/* A length of eight bytes, then JSON. */
+static const char *recognise_safetensors(gc_bytes bytes)
+{
+    if (bytes.size < 10 || memcmp(bytes.data + 5, "\0\0\0{\"", 5) != 0)
+        return NULL;
+    return "this is a safetensors file, which holds weights but no network graph; export the "
+           "model with torch.onnx.export";
+}
+
+const char *gc_source_recognise(gc_bytes bytes)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (bytes.size >= kinds[i].offset + kinds[i].length &&
+            memcmp(bytes.data + kinds[i].offset, kinds[i].magic, kinds[i].length) == 0)
+            return kinds[i].text;
+    const char *const zip = recognise_zip(bytes);
+    return zip != NULL ? zip : recognise_safetensors(bytes);
+}
