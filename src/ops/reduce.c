@@ -12,7 +12,18 @@
 
 #include "ops/op.h"
 
-typedef enum reducer { SUM, MEAN, MAX, MIN, PROD, L1, L2, SUM_SQUARE, LOG_SUM, LOG_SUM_EXP } kind;
+typedef enum reducer {
+    SUM,
+    MEAN,
+    MAX,
+    MIN,
+    PROD,
+    L1,
+    L2,
+    SUM_SQUARE,
+    LOG_SUM,
+    LOG_SUM_EXP
+} reducer;
 
 /* One side (kept or reduced) of the merged axes: extents and strides in the input. */
 typedef struct axes {
