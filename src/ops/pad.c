@@ -77,11 +77,9 @@ static gradcam_status infer(const gc_call *call)
     const gc_tensor *const x = call->inputs[0];
     padding p;
     GC_TRY(resolve(call, &p));
-    if (gc_op_has(call, 2) &&
-        (gc_tensor_count(call->inputs[2]) != 1 ||
-         gc_dtype_is_float(call->inputs[2]->dtype) != gc_dtype_is_float(x->dtype)))
-        return gc_op_fail(call, GRADCAM_ERROR_MODEL, "the value to pad with is not one %s",
-                          gc_dtype_name(x->dtype));
+    if (gc_op_has(call, 2) && gc_tensor_count(call->inputs[2]) != 1)
+        return gc_op_fail(call, GRADCAM_ERROR_MODEL, "%lld values to pad with, expected one",
+                          (long long)gc_tensor_count(call->inputs[2]));
     gc_tensor_describe(call->outputs[0], x->dtype, x->rank, p.out);
     return GRADCAM_OK;
 }
@@ -166,6 +164,16 @@ static int64_t row_count(const padding *p, int first)
     return rows;
 }
 
+/* A value that was an attribute is a float, whatever it pads. */
+static double pad_value(const gc_call *call)
+{
+    const gc_tensor *const value = gc_op_has(call, 2) ? call->inputs[2] : NULL;
+    if (value == NULL)
+        return 0.0;
+    return gc_dtype_is_float(value->dtype) ? (double)gc_floats(value)[0]
+                                           : (double)gc_ints(value)[0];
+}
+
 static gradcam_status forward(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0], *const y = call->outputs[0];
@@ -177,16 +185,15 @@ static gradcam_status forward(const gc_call *call)
         return GRADCAM_OK;
     }
     const int64_t row = p.out[p.rank - 1];
-    const void *const value = gc_op_has(call, 2) ? call->inputs[2]->data : NULL;
-    const float float_value = is_float && value != NULL ? *(const float *)value : 0.0f;
-    const int64_t int_value = !is_float && value != NULL ? *(const int64_t *)value : 0;
+    const double value = pad_value(call);
 #pragma omp parallel for schedule(static) if (gc_tensor_count(y) > GC_PARALLEL_ELEMENTS)
     for (int64_t i = 0; i < row_count(&p, 0); i++) {
         const int64_t at = source_row(&p, i);
         if (is_float)
-            copy_floats(&p, at < 0 ? NULL : gc_floats(x) + at, float_value, gc_floats(y) + i * row);
+            copy_floats(&p, at < 0 ? NULL : gc_floats(x) + at, (float)value,
+                        gc_floats(y) + i * row);
         else
-            copy_ints(&p, at < 0 ? NULL : gc_ints(x) + at, int_value, gc_ints(y) + i * row);
+            copy_ints(&p, at < 0 ? NULL : gc_ints(x) + at, (int64_t)value, gc_ints(y) + i * row);
     }
     return GRADCAM_OK;
 }
