@@ -34,9 +34,9 @@ def files():
 
 def check_text(name, text, is_code):
     lines = text.split("\n")
-    if not text.endswith("\n"):
+    if text and not text.endswith("\n"):
         yield f"{name}:{len(lines)}: no newline at the end"
-    if is_code and not any("SPDX-License-Identifier: Apache-2.0" in s for s in lines[:3]):
+    if text and is_code and not any("SPDX-License-Identifier: Apache-2.0" in s for s in lines[:3]):
         yield f"{name}:1: no SPDX line"
     for number, line in enumerate(lines, 1):
         if "\t" in line:
