@@ -162,7 +162,6 @@ typedef struct gradcam_explainer_options {
     int after_activation; /**< Non-zero: differentiate after a final Softmax or Sigmoid, not before.
                            */
     int threads;          /**< 0: as OpenMP decides. */
-    int strict;           /**< Non-zero: forbid Winograd convolutions, which trade accuracy. */
     const void *reserved[8]; /**< Must be zero. */
 } gradcam_explainer_options;
 

@@ -53,7 +53,7 @@ gradcam_status gc_graph_add_value(gc_graph *graph, const char *name, int *index,
     GC_TRY(gc_grow(&graph->values, &graph->value_capacity, (size_t)graph->value_count + 1,
                    sizeof *graph->values, error));
     gc_value *const value = &graph->values[graph->value_count];
-    *value = (gc_value){.type = {.rank = -1}, .producer = -1};
+    *value = (gc_value){.type = {.rank = -1}, .producer = -1, .same_as = -1};
     GC_TRY(copy_string(graph, &value->name, name, error));
     *index = graph->value_count++;
     return GRADCAM_OK;
@@ -394,7 +394,8 @@ gradcam_status gc_graph_remove_dead(gc_graph *graph, gradcam_error *error)
         gc_node node = graph->nodes[n];
         bool used = false;
         for (int o = 0; o < node.output_count; o++)
-            used |= node.outputs[o] != GC_ABSENT && live[node.outputs[o]];
+            used |= node.outputs[o] != GC_ABSENT && live[node.outputs[o]] &&
+                    graph->values[node.outputs[o]].constant == NULL;
         if (!used) {
             release_attrs(&node);
             continue;
@@ -440,6 +441,7 @@ static gradcam_status clone_into(gc_graph *copy, const gc_graph *graph, gradcam_
         GC_TRY(gc_graph_add_value(copy, graph->values[v].name, &index, error));
         copy->values[v].type = graph->values[v].type;
         copy->values[v].producer = graph->values[v].producer;
+        copy->values[v].same_as = graph->values[v].same_as;
         copy->values[v].constant = gc_constant_retain(graph->values[v].constant);
     }
     GC_TRY(clone_nodes(copy, graph, error));

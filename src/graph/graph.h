@@ -58,6 +58,7 @@ typedef struct gc_value {
     gc_tensor type; /**< Extents of -1 are not known yet; rank -1: nothing is. data is NULL. */
     gc_constant *constant; /**< A hold that belongs to the graph; NULL for activations. */
     int producer;          /**< Node index or -1. */
+    int same_as; /**< The value that stands for this one since a pass dropped its node, or -1. */
 } gc_value;
 
 typedef struct gc_metadata {
@@ -110,7 +111,8 @@ void gc_node_remove_attr(gc_node *node, const char *name);
  *  of one value, and on values that nothing produces (naming the node). */
 gradcam_status gc_graph_sort(gc_graph *graph, gradcam_error *error);
 
-/** Drops nodes of which no output is used, starting from the graph's outputs. */
+/** Drops nodes of which no output is used, starting from the graph's outputs, and nodes whose used
+ *  outputs have become constants. */
 gradcam_status gc_graph_remove_dead(gc_graph *graph, gradcam_error *error);
 
 /** Index of a value by name, or -1. Linear. */

@@ -41,8 +41,9 @@ typedef enum gc_op_layouts {
     GC_OP_SPATIAL
 } gc_op_layouts;
 
-/** What backward reads besides the output gradients (a bit set); the engine keeps those alive. */
-enum { GC_READS_NOTHING = 0, GC_READS_INPUTS = 1, GC_READS_OUTPUTS = 2 };
+/** What backward reads besides the output gradients (a bit set); the engine keeps those alive.
+ *  PARAMETERS: the inputs after the first. They are nearly always constants, which live anyway. */
+enum { GC_READS_NOTHING = 0, GC_READS_INPUTS = 1, GC_READS_OUTPUTS = 2, GC_READS_PARAMETERS = 4 };
 
 typedef struct gc_op {
     const char *name;   /**< ONNX operator type. */
@@ -89,6 +90,13 @@ static inline bool gc_op_gives(const gc_call *call, int index)
 {
     return index < call->output_count && call->outputs[index] != NULL;
 }
+
+/** Fails where a gradient of another input than the first is wanted: for operators whose further
+ *  inputs are parameters. */
+gradcam_status gc_op_check_first_grad(const gc_call *call, gc_tensor *const *input_grads);
+
+/** Fails where one of the first `count` inputs is there and not of a float type. */
+gradcam_status gc_op_check_floats(const gc_call *call, int count);
 
 /** Output 0 = same type and extents as input 0. */
 gradcam_status gc_op_infer_same(const gc_call *call);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options that several commands share. */
+#include <string.h>
+
+#include "cli/command.h"
+#include "picture/preprocess.h"
+
+/* Far beyond what memory allows; the library has limits of its own. */
+enum { SIZE_LIMIT = 32768, THREAD_LIMIT = 1024, TOP_LIMIT = 1000000 };
+
+void gc_settings_init(gc_settings *settings)
+{
+    *settings = (gc_settings){.top = 5, .npy_kind = GRADCAM_NPY_RAW};
+    gradcam_explainer_options_init(&settings->explainer);
+    gradcam_render_options_init(&settings->render);
+}
+
+void gc_settings_free(gc_settings *settings)
+{
+    gc_texts_free(&settings->arguments);
+    gc_texts_free(&settings->classes);
+}
+
+/* "224" or "320x240", width first. */
+static gradcam_status set_size(const gc_option *option, const char *value, void *settings,
+                               gradcam_error *error)
+{
+    gradcam_explainer_options *const explainer = &((gc_settings *)settings)->explainer;
+    char width[16];
+    const size_t length = strcspn(value, "x");
+    const char *const height = value[length] == 'x' ? value + length + 1 : width;
+    snprintf(width, sizeof width, "%.*s", (int)(length < sizeof width ? length : 0), value);
+    if (!gc_parse_integer(width, 1, SIZE_LIMIT, &explainer->width) ||
+        !gc_parse_integer(height, 1, SIZE_LIMIT, &explainer->height))
+        return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                       "--%s: '%s' is not a size such as 224 or 320x240 (width x height, 1 to %d).",
+                       option->name, value, SIZE_LIMIT);
+    return GRADCAM_OK;
+}
+
+static gradcam_status set_crop(const gc_option *option, const char *value, void *settings,
+                               gradcam_error *error)
+{
+    ((gc_settings *)settings)->explainer.fit = GRADCAM_FIT_CROP;
+    return set_size(option, value, settings, error);
+}
+
+static gradcam_status set_resize(const gc_option *option, const char *value, void *settings,
+                                 gradcam_error *error)
+{
+    static const struct {
+        const char *name;
+        gradcam_fit fit;
+    } fits[] = {{"stretch", GRADCAM_FIT_STRETCH},
+                {"crop", GRADCAM_FIT_CROP},
+                {"letterbox", GRADCAM_FIT_LETTERBOX}};
+    gradcam_explainer_options *const explainer = &((gc_settings *)settings)->explainer;
+    for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++)
+        if (strcmp(value, fits[i].name) == 0) {
+            explainer->fit = fits[i].fit;
+            return GRADCAM_OK;
+        }
+    explainer->fit = GRADCAM_FIT_CROP;
+    if (!gc_parse_integer(value, 1, SIZE_LIMIT, &explainer->resize_edge))
+        return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                       "--%s: '%s' is not stretch, crop, letterbox or the length of the short edge "
+                       "in pixels (1 to %d).",
+                       option->name, value, SIZE_LIMIT);
+    return GRADCAM_OK;
+}
+
+static gradcam_status set_preset(const gc_option *option, const char *value, void *settings,
+                                 gradcam_error *error)
+{
+    gc_preprocessing preset;
+    GC_TRY(gc_preprocessing_preset(&preset, value, error));
+    return gc_set_text(option, value, settings, error);
+}
+
+/* One number for all channels, or one for each: "0.5" or "0.485,0.456,0.406". */
+static gradcam_status parse_channels(const gc_option *option, const char *value, float *values,
+                                     int *count, gradcam_error *error)
+{
+    *count = 0;
+    for (const char *part = value; part != NULL && *count <= 4; (*count)++) {
+        char number[32];
+        const size_t length = strcspn(part, ",");
+        snprintf(number, sizeof number, "%.*s", (int)(length < sizeof number ? length : 0), part);
+        if (*count == 4 || !gc_parse_number(number, -1e6, 1e6, &values[*count]))
+            return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                           "--%s: '%s' is not one to four numbers with commas between them, for "
+                           "pixels in [0,1], such as 0.485,0.456,0.406.",
+                           option->name, value);
+        part = part[length] == ',' ? part + length + 1 : NULL;
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status set_mean(const gc_option *option, const char *value, void *settings,
+                               gradcam_error *error)
+{
+    gradcam_explainer_options *const explainer = &((gc_settings *)settings)->explainer;
+    return parse_channels(option, value, explainer->mean, &explainer->mean_count, error);
+}
+
+static gradcam_status set_std(const gc_option *option, const char *value, void *settings,
+                              gradcam_error *error)
+{
+    gradcam_explainer_options *const explainer = &((gc_settings *)settings)->explainer;
+    GC_TRY(parse_channels(option, value, explainer->std, &explainer->std_count, error));
+    for (int i = 0; i < explainer->std_count; i++)
+        GC_FAIL_IF(explainer->std[i] == 0, error, GRADCAM_ERROR_ARGUMENT,
+                   "--%s: '%s' holds a zero, and values are divided by it.", option->name, value);
+    return GRADCAM_OK;
+}
+
+#define AT(member) .offset = offsetof(gc_settings, member)
+
+static const gc_option network_rows[] = {
+    {"labels", 0, "FILE", .set = gc_set_text, AT(labels),
+     .help = "Class names, one a line. Default: config.json beside the model, then its metadata"},
+    {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset),
+     .help = "Preprocessing: torchvision, timm, tf, caffe, unit or raw. Default: "
+             "preprocessor_config.json beside the model, then its metadata, then torchvision"},
+    {"size", 0, "N|WxH", .set = set_size,
+     .help = "Size of the network's input where the model leaves it free; default 224"},
+    {"resize", 0, "HOW", .set = set_resize,
+     .help =
+         "How a picture gets that size: stretch, crop (centre), letterbox (grey borders), or N: "
+         "short edge to N pixels, then crop"},
+    {"fit", 0, "HOW", .set = set_resize, .help = "The same as --resize"},
+    {"crop", 0, "N|WxH", .set = set_crop, .help = "The same as --size N --resize crop"},
+    {"mean", 0, "A,B,C", .set = set_mean,
+     .help = "Subtracted from pixels in [0,1]; one number or one a channel"},
+    {"std", 0, "A,B,C", .set = set_std, .help = "Divides what --mean leaves"},
+    {"input-npy", 0, "FILE", .set = gc_set_text, AT(input_npy),
+     .help = "A ready input tensor (.npy, float32, N x C x H x W) instead of a picture; a picture "
+             "may be given to show the map on"},
+    {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
+     .help = "Threads; default 0: one a core"},
+};
+
+static const gc_option layer_rows[] = {
+    {"layer", 0, "LAYER", .set = gc_set_text, AT(explainer.layer),
+     .help = "Name, unique part of a name, or index as listed by 'gradcam layers'. Default: the "
+             "last layer that still has a height and a width"},
+    {"after-activation", 0, NULL, .set = gc_set_int_switch, AT(explainer.after_activation),
+     .help = "Differentiate after a final Softmax or Sigmoid, not before it"},
+};
+
+static const gc_option report_rows[] = {
+    {"top", 0, "N", .set = gc_set_integer, AT(top), .minimum = 1, .maximum = TOP_LIMIT,
+     .help = "How many predictions to report; default 5"},
+    {"json", 0, "FILE", true, .set = gc_set_file, AT(json),
+     .help = "Report as JSON, one object a line; without a name (or with -) to standard output "
+             "instead of text"},
+    {"quiet", 'q', NULL, .set = gc_set_switch, AT(quiet), .help = "No report, no progress bar"},
+    {"verbose", 0, NULL, .set = gc_set_switch, AT(verbose),
+     .help = "Report preprocessing and timings, too, and every picture in full"},
+    {"help", 'h', NULL, .set = gc_set_switch, AT(help), .help = "Show this help"},
+};
+
+#define TABLE(title, rows)                                                                         \
+    {                                                                                              \
+        title, rows, sizeof rows / sizeof rows[0]                                                  \
+    }
+
+const gc_option_table gc_options_network = TABLE("Model and input", network_rows);
+const gc_option_table gc_options_layer = TABLE("Layer and score", layer_rows);
+const gc_option_table gc_options_report = TABLE("Report", report_rows);

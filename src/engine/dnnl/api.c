@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/dnnl/api.h"
+
+#include <string.h>
+
+gradcam_status gc_dnnl_fail(gradcam_error *error, dnnl_status_t status, const char *what)
+{
+    if (status == dnnl_out_of_memory)
+        return gc_fail(error, GRADCAM_ERROR_MEMORY, "out of memory in oneDNN (%s)", what);
+    return gc_fail(error, GRADCAM_ERROR_INTERNAL, "oneDNN failed with status %d (%s)", (int)status,
+                   what);
+}
+
+/* ---- Memory descriptors --------------------------------------------------------------------- */
+
+#if DNNL_VERSION_MAJOR >= 3
+
+dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag)
+{
+    return dnnl_memory_desc_create_with_tag(md, rank, dims, dnnl_f32, tag);
+}
+
+dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const int64_t *strides)
+{
+    return dnnl_memory_desc_create_with_strides(md, rank, dims, dnnl_f32, strides);
+}
+
+dnnl_status_t gc_md_copy(gc_md *md, gc_const_md from)
+{
+    return dnnl_memory_desc_clone(md, from);
+}
+
+void gc_md_free(gc_md *md)
+{
+    if (*md != NULL)
+        dnnl_memory_desc_destroy(*md);
+    *md = NULL;
+}
+
+#else
+
+static dnnl_status_t md_keep(gc_md *md, const dnnl_memory_desc_t *from)
+{
+    if (gc_new(md, 1, sizeof **md, NULL) != GRADCAM_OK)
+        return dnnl_out_of_memory;
+    **md = *from;
+    return dnnl_success;
+}
+
+dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t made;
+    *md = NULL;
+    const dnnl_status_t status = dnnl_memory_desc_init_by_tag(&made, rank, dims, dnnl_f32, tag);
+    return status == dnnl_success ? md_keep(md, &made) : status;
+}
+
+dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const int64_t *strides)
+{
+    dnnl_memory_desc_t made;
+    *md = NULL;
+    const dnnl_status_t status =
+        dnnl_memory_desc_init_by_strides(&made, rank, dims, dnnl_f32, strides);
+    return status == dnnl_success ? md_keep(md, &made) : status;
+}
+
+dnnl_status_t gc_md_copy(gc_md *md, gc_const_md from)
+{
+    return md_keep(md, from);
+}
+
+void gc_md_free(gc_md *md)
+{
+    gc_free(*md);
+    *md = NULL;
+}
+
+#endif
+
+/* Row: layout; column: rank 3, 4, 5. */
+static const dnnl_format_tag_t layout_tags[][3] = {
+    [GC_LAYOUT_PLAIN] = {dnnl_abc, dnnl_abcd, dnnl_abcde},
+    [GC_LAYOUT_BLOCKED8] = {dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b},
+    [GC_LAYOUT_BLOCKED16] = {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b},
+    [GC_LAYOUT_LAST] = {dnnl_acb, dnnl_acdb, dnnl_acdeb},
+};
+
+dnnl_status_t gc_md_activation(gc_md *md, const gc_tensor *tensor, gc_layout layout)
+{
+    if (tensor->rank < 3 || tensor->rank > 5)
+        return dnnl_unimplemented;
+    return gc_md_new(md, tensor->rank, tensor->dims, layout_tags[layout][tensor->rank - 3]);
+}
+
+bool gc_md_layout(gc_const_md md, const gc_tensor *tensor, gc_layout *layout)
+{
+    static const gc_layout all[] = {GC_LAYOUT_BLOCKED16, GC_LAYOUT_BLOCKED8, GC_LAYOUT_PLAIN,
+                                    GC_LAYOUT_LAST};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        gc_md candidate = NULL;
+        if (gc_md_activation(&candidate, tensor, all[i]) != dnnl_success)
+            return false;
+        const bool same = dnnl_memory_desc_equal(md, candidate) != 0;
+        gc_md_free(&candidate);
+        if (same) {
+            *layout = all[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- Primitive descriptors ------------------------------------------------------------------ */
+
+/* oneDNN counts dilation from 0, and wants the padding at the end that makes the extents agree. */
+typedef struct geometry {
+    dnnl_dims_t strides, dilations, kernel, pad_begin, pad_end;
+} geometry;
+
+static geometry geometry_of(const gc_window *window)
+{
+    geometry g;
+    memset(&g, 0, sizeof g);
+    for (int i = 0; i < window->spatial; i++) {
+        g.strides[i] = window->stride[i];
+        g.dilations[i] = window->dilation[i] - 1;
+        g.kernel[i] = window->kernel[i];
+        g.pad_begin[i] = window->pad_begin[i];
+        g.pad_end[i] = window->pad_end[i];
+    }
+    return g;
+}
+
+#if DNNL_VERSION_MAJOR >= 3
+
+dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gc_conv_mds *mds,
+                         const gc_window *window, dnnl_primitive_attr_t attr)
+{
+    const geometry g = geometry_of(window);
+    return dnnl_convolution_forward_primitive_desc_create(
+        pd, engine, dnnl_forward_inference, dnnl_convolution_direct, mds->src, mds->weights,
+        mds->bias, mds->dst, g.strides, g.dilations, g.pad_begin, g.pad_end, attr);
+}
+
+dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                  const gc_conv_mds *mds, const gc_window *window, gc_hint hint,
+                                  dnnl_primitive_attr_t attr)
+{
+    const geometry g = geometry_of(window);
+    return dnnl_convolution_backward_data_primitive_desc_create(
+        pd, engine, dnnl_convolution_direct, mds->src, mds->weights, mds->dst, g.strides,
+        g.dilations, g.pad_begin, g.pad_end, hint, attr);
+}
+
+dnnl_status_t gc_pd_pool(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t algorithm,
+                         gc_const_md src, gc_const_md dst, const gc_window *window,
+                         dnnl_primitive_attr_t attr)
+{
+    const geometry g = geometry_of(window);
+    return dnnl_pooling_forward_primitive_desc_create(pd, engine, dnnl_forward_inference, algorithm,
+                                                      src, dst, g.strides, g.kernel, g.dilations,
+                                                      g.pad_begin, g.pad_end, attr);
+}
+
+dnnl_status_t gc_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_const_md a,
+                           gc_const_md b, gc_const_md bias, gc_const_md dst,
+                           dnnl_primitive_attr_t attr)
+{
+    return dnnl_matmul_primitive_desc_create(pd, engine, a, b, bias, dst, attr);
+}
+
+#else
+
+dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gc_conv_mds *mds,
+                         const gc_window *window, dnnl_primitive_attr_t attr)
+{
+    const geometry g = geometry_of(window);
+    dnnl_convolution_desc_t desc;
+    const dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &desc, dnnl_forward_inference, dnnl_convolution_direct, mds->src, mds->weights, mds->bias,
+        mds->dst, g.strides, g.dilations, g.pad_begin, g.pad_end);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL)
+                                  : status;
+}
+
+dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                  const gc_conv_mds *mds, const gc_window *window, gc_hint hint,
+                                  dnnl_primitive_attr_t attr)
+{
+    const geometry g = geometry_of(window);
+    dnnl_convolution_desc_t desc;
+    const dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
+        &desc, dnnl_convolution_direct, mds->src, mds->weights, mds->dst, g.strides, g.dilations,
+        g.pad_begin, g.pad_end);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, hint)
+                                  : status;
+}
+
+dnnl_status_t gc_pd_pool(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t algorithm,
+                         gc_const_md src, gc_const_md dst, const gc_window *window,
+                         dnnl_primitive_attr_t attr)
+{
+    const geometry g = geometry_of(window);
+    dnnl_pooling_v2_desc_t desc;
+    const dnnl_status_t status =
+        dnnl_pooling_v2_forward_desc_init(&desc, dnnl_forward_inference, algorithm, src, dst,
+                                          g.strides, g.kernel, g.dilations, g.pad_begin, g.pad_end);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL)
+                                  : status;
+}
+
+dnnl_status_t gc_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_const_md a,
+                           gc_const_md b, gc_const_md bias, gc_const_md dst,
+                           dnnl_primitive_attr_t attr)
+{
+    dnnl_matmul_desc_t desc;
+    const dnnl_status_t status = dnnl_matmul_desc_init(&desc, a, b, bias, dst);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL)
+                                  : status;
+}
+
+#endif
+
+/* ---- Attributes ----------------------------------------------------------------------------- */
+
+static dnnl_status_t append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t algorithm, float alpha,
+                                    float beta)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_post_ops_append_eltwise(ops, algorithm, alpha, beta);
+#else
+    return dnnl_post_ops_append_eltwise(ops, 1.0f, algorithm, alpha, beta);
+#endif
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+#else
+    return dnnl_post_ops_append_sum(ops, 1.0f);
+#endif
+}
+
+static dnnl_status_t append_post(dnnl_post_ops_t ops, const gc_post *post)
+{
+    switch (post->kind) {
+    case GC_POST_SUM:
+        return append_sum(ops);
+    case GC_POST_RELU:
+        return append_eltwise(ops, dnnl_eltwise_relu, post->alpha, 0.0f);
+    case GC_POST_CLIP:
+        return append_eltwise(ops, dnnl_eltwise_clip, post->alpha, post->beta);
+    case GC_POST_SIGMOID:
+        return append_eltwise(ops, dnnl_eltwise_logistic, 0.0f, 0.0f);
+    case GC_POST_TANH:
+        return append_eltwise(ops, dnnl_eltwise_tanh, 0.0f, 0.0f);
+    case GC_POST_SWISH:
+        return append_eltwise(ops, dnnl_eltwise_swish, 1.0f, 0.0f);
+    case GC_POST_HARDSWISH:
+        return append_eltwise(ops, dnnl_eltwise_hardswish, 1.0f / 6.0f, 0.5f);
+    }
+    return dnnl_invalid_arguments;
+}
+
+static dnnl_status_t fill_attr(dnnl_primitive_attr_t attr, dnnl_post_ops_t ops,
+                               const gc_post *posts, int post_count)
+{
+    dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    for (int i = 0; i < post_count && status == dnnl_success; i++)
+        status = append_post(ops, &posts[i]);
+    if (status == dnnl_success && post_count > 0)
+        status = dnnl_primitive_attr_set_post_ops(attr, ops);
+    return status;
+}
+
+dnnl_status_t gc_attr_new(dnnl_primitive_attr_t *attr, const gc_post *posts, int post_count)
+{
+    dnnl_post_ops_t ops = NULL;
+    *attr = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(attr);
+    if (status == dnnl_success)
+        status = dnnl_post_ops_create(&ops);
+    if (status == dnnl_success)
+        status = fill_attr(*attr, ops, posts, post_count);
+    if (ops != NULL)
+        dnnl_post_ops_destroy(ops);
+    if (status != dnnl_success && *attr != NULL) {
+        dnnl_primitive_attr_destroy(*attr);
+        *attr = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oneDNN 2 and 3 differ in how primitives are described; this file and api.c are the only ones that
+ * know. Memory descriptors are handled through pointers owned by us in both.
+ */
+#ifndef GC_ENGINE_DNNL_API_H
+#define GC_ENGINE_DNNL_API_H
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "engine/dnnl/kernels.h"
+
+#if DNNL_VERSION_MAJOR >= 3
+typedef struct dnnl_memory_desc *gc_md;
+typedef const struct dnnl_memory_desc *gc_const_md;
+typedef const_dnnl_primitive_desc_t gc_hint;
+#else
+typedef dnnl_memory_desc_t *gc_md;
+typedef const dnnl_memory_desc_t *gc_const_md;
+typedef const_dnnl_primitive_desc_t gc_hint;
+#endif
+
+struct gc_dnnl {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+};
+
+struct gc_kernel {
+    dnnl_stream_t stream; /* the plan's */
+    dnnl_primitive_t primitive;
+    dnnl_memory_t memories[8];
+    dnnl_exec_arg_t args[8];
+    int arg_count;
+    int slot_of[GC_ARG_COUNT]; /* index into memories, or -1 */
+    size_t scratch;
+    gc_layout src_layout, dst_layout;
+};
+
+gradcam_status gc_dnnl_fail(gradcam_error *error, dnnl_status_t status, const char *what);
+
+/** A dense descriptor by tag; by strides; a copy. Free with gc_md_free (NULL is fine). */
+dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag);
+dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const int64_t *strides);
+dnnl_status_t gc_md_copy(gc_md *md, gc_const_md from);
+void gc_md_free(gc_md *md);
+
+/** A descriptor of an activation in one of our layouts. */
+dnnl_status_t gc_md_activation(gc_md *md, const gc_tensor *tensor, gc_layout layout);
+
+/** Which of our layouts `md` is; false if none. */
+bool gc_md_layout(gc_const_md md, const gc_tensor *tensor, gc_layout *layout);
+
+typedef struct gc_conv_mds {
+    gc_const_md src, weights, bias, dst;
+} gc_conv_mds;
+
+dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gc_conv_mds *mds,
+                         const gc_window *window, dnnl_primitive_attr_t attr);
+dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                  const gc_conv_mds *mds, const gc_window *window, gc_hint hint,
+                                  dnnl_primitive_attr_t attr);
+dnnl_status_t gc_pd_pool(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t algorithm,
+                         gc_const_md src, gc_const_md dst, const gc_window *window,
+                         dnnl_primitive_attr_t attr);
+dnnl_status_t gc_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_const_md a,
+                           gc_const_md b, gc_const_md bias, gc_const_md dst,
+                           dnnl_primitive_attr_t attr);
+
+/** Post-ops and "scratch memory comes from us". */
+dnnl_status_t gc_attr_new(dnnl_primitive_attr_t *attr, const gc_post *posts, int post_count);
+
+/** A kernel around `pd`, which is consumed, also on failure. */
+gradcam_status gc_kernel_create(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitive_desc_t pd,
+                                gradcam_error *error);
+
+/** Adds an execution argument; `arg` may be GC_ARG_COUNT for memory that is bound for good. */
+gradcam_status gc_kernel_add(gc_kernel *kernel, gc_dnnl *dnnl, gc_kernel_arg arg, int dnnl_arg,
+                             gc_const_md md, void *data, gradcam_error *error);
+
+/** `constant`, whose plain form is `plain`, in the form `wanted`; the memory belongs to `packs`. */
+gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_constant *constant,
+                            gc_const_md plain, gc_const_md wanted, void **data,
+                            gradcam_error *error);
+
+#endif

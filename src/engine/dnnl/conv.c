@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Convolutions. Source and result are first described as "any": oneDNN then names the layout its
+ * fastest kernel wants. Where that is none of ours, the preferred blocked layout is asked for.
+ */
+#include "engine/dnnl/api.h"
+
+#include <string.h>
+
+/* Descriptors of one convolution, owned. `plain_*` describe the constants as the file has them. */
+typedef struct descriptors {
+    gc_md src, weights, bias, dst, plain_weights;
+} descriptors;
+
+static void descriptors_free(descriptors *d)
+{
+    gc_md_free(&d->src);
+    gc_md_free(&d->weights);
+    gc_md_free(&d->bias);
+    gc_md_free(&d->dst);
+    gc_md_free(&d->plain_weights);
+}
+
+/* oneDNN puts the groups in front: G x O/G x I/G x kernel. */
+static int weight_dims(const gc_conv_spec *spec, int64_t dims[GC_MAX_RANK])
+{
+    const gc_tensor *const w = gc_constant_tensor(spec->weights);
+    int rank = 0;
+    if (spec->group > 1)
+        dims[rank++] = spec->group;
+    dims[rank++] = w->dims[0] / spec->group;
+    for (int i = 1; i < w->rank; i++)
+        dims[rank++] = w->dims[i];
+    return rank;
+}
+
+static dnnl_status_t describe_weights(descriptors *d, const gc_conv_spec *spec)
+{
+    int64_t dims[GC_MAX_RANK], strides[GC_MAX_RANK];
+    const int rank = weight_dims(spec, dims);
+    gc_strides(rank, dims, strides);
+    dnnl_status_t status = gc_md_new_strided(&d->plain_weights, rank, dims, strides);
+    if (status == dnnl_success)
+        status = gc_md_new(&d->weights, rank, dims, dnnl_format_tag_any);
+    if (status == dnnl_success && spec->bias != NULL) {
+        const int64_t channels = spec->dst.dims[1];
+        status = gc_md_new(&d->bias, 1, &channels, dnnl_a);
+    }
+    return status;
+}
+
+static dnnl_status_t describe(descriptors *d, const gc_conv_spec *spec, bool any,
+                              gc_layout src_layout, gc_layout dst_layout)
+{
+    memset(d, 0, sizeof *d);
+    dnnl_status_t status = describe_weights(d, spec);
+    if (status == dnnl_success)
+        status = any ? gc_md_new(&d->src, spec->src.rank, spec->src.dims, dnnl_format_tag_any)
+                     : gc_md_activation(&d->src, &spec->src, src_layout);
+    if (status == dnnl_success)
+        status = any ? gc_md_new(&d->dst, spec->dst.rank, spec->dst.dims, dnnl_format_tag_any)
+                     : gc_md_activation(&d->dst, &spec->dst, dst_layout);
+    return status;
+}
+
+static dnnl_status_t forward_pd(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const descriptors *d,
+                                const gc_conv_spec *spec, bool with_posts)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = gc_attr_new(&attr, spec->posts, with_posts ? spec->post_count : 0);
+    const gc_conv_mds mds = {d->src, d->weights, d->bias, d->dst};
+    if (status == dnnl_success)
+        status = gc_pd_conv(pd, dnnl->engine, &mds, &spec->window, attr);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
+static bool layouts_known(gc_hint pd, const gc_conv_spec *spec, dnnl_query_t src, dnnl_query_t dst,
+                          gc_layout *src_layout, gc_layout *dst_layout)
+{
+    return gc_md_layout(dnnl_primitive_desc_query_md(pd, src, 0), &spec->src, src_layout) &&
+           gc_md_layout(dnnl_primitive_desc_query_md(pd, dst, 0), &spec->dst, dst_layout);
+}
+
+/* Tries "any", then layouts we know; *pd stays NULL where nothing works. */
+static void choose_forward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec *spec,
+                           gc_layout *src_layout, gc_layout *dst_layout)
+{
+    const gc_layout blocked = gc_dnnl_preferred_layout();
+    const gc_layout tries[][2] = {{blocked, blocked},
+                                  {blocked, blocked},
+                                  {GC_LAYOUT_PLAIN, blocked},
+                                  {GC_LAYOUT_PLAIN, GC_LAYOUT_PLAIN}};
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        descriptors d;
+        dnnl_status_t status = describe(&d, spec, i == 0, tries[i][0], tries[i][1]);
+        *pd = NULL;
+        if (status == dnnl_success)
+            status = forward_pd(pd, dnnl, &d, spec, true);
+        descriptors_free(&d);
+        if (status != dnnl_success)
+            continue;
+        if (layouts_known(*pd, spec, dnnl_query_src_md, dnnl_query_dst_md, src_layout, dst_layout))
+            return;
+        dnnl_primitive_desc_destroy(*pd);
+    }
+    *pd = NULL;
+}
+
+/* The descriptors a primitive settled on. Copies, since `pd` goes when the kernel is made. */
+typedef struct settled {
+    gc_md src, weights, dst;
+} settled;
+
+static gradcam_status settle(settled *s, gc_hint pd, dnnl_query_t src, dnnl_query_t dst,
+                             gradcam_error *error)
+{
+    memset(s, 0, sizeof *s);
+    dnnl_status_t status = gc_md_copy(&s->src, dnnl_primitive_desc_query_md(pd, src, 0));
+    if (status == dnnl_success)
+        status = gc_md_copy(&s->dst, dnnl_primitive_desc_query_md(pd, dst, 0));
+    if (status == dnnl_success)
+        status =
+            gc_md_copy(&s->weights, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    return status == dnnl_success ? GRADCAM_OK : gc_dnnl_fail(error, status, "copying descriptors");
+}
+
+static void settled_free(settled *s)
+{
+    gc_md_free(&s->src);
+    gc_md_free(&s->weights);
+    gc_md_free(&s->dst);
+}
+
+static gradcam_status add_constants(gc_kernel *kernel, gc_dnnl *dnnl, gc_packs *packs,
+                                    const gc_conv_spec *spec, const settled *s, bool with_bias,
+                                    gradcam_error *error)
+{
+    descriptors d;
+    void *data = NULL;
+    const dnnl_status_t described = describe(&d, spec, true, GC_LAYOUT_PLAIN, GC_LAYOUT_PLAIN);
+    gradcam_status status =
+        described == dnnl_success
+            ? gc_packs_get(packs, dnnl, spec->weights, d.plain_weights, s->weights, &data, error)
+            : gc_dnnl_fail(error, described, "describing weights");
+    if (status == GRADCAM_OK)
+        status =
+            gc_kernel_add(kernel, dnnl, GC_ARG_COUNT, DNNL_ARG_WEIGHTS, s->weights, data, error);
+    if (status == GRADCAM_OK && with_bias && spec->bias != NULL)
+        status = gc_kernel_add(kernel, dnnl, GC_ARG_COUNT, DNNL_ARG_BIAS, d.bias,
+                               gc_constant_tensor(spec->bias)->data, error);
+    descriptors_free(&d);
+    return status;
+}
+
+gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                            gc_kernel **kernel, gradcam_error *error)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    gc_layout src_layout = GC_LAYOUT_PLAIN, dst_layout = GC_LAYOUT_PLAIN;
+    *kernel = NULL;
+    choose_forward(&pd, dnnl, spec, &src_layout, &dst_layout);
+    if (pd == NULL)
+        return GRADCAM_OK;
+    settled s;
+    gradcam_status status = settle(&s, pd, dnnl_query_src_md, dnnl_query_dst_md, error);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_create(kernel, dnnl, pd, error);
+    else
+        dnnl_primitive_desc_destroy(pd);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_SRC, s.src, NULL, error);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_DST, s.dst, NULL, error);
+    if (status == GRADCAM_OK)
+        status = add_constants(*kernel, dnnl, packs, spec, &s, true, error);
+    settled_free(&s);
+    if (status != GRADCAM_OK) {
+        gc_kernel_destroy(kernel);
+        return status;
+    }
+    (*kernel)->src_layout = src_layout;
+    (*kernel)->dst_layout = dst_layout;
+    return GRADCAM_OK;
+}
+
+/* ---- Gradient ------------------------------------------------------------------------------- */
+
+static dnnl_status_t backward_pd(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const descriptors *d,
+                                 const gc_conv_spec *spec)
+{
+    dnnl_primitive_desc_t hint = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = forward_pd(&hint, dnnl, d, spec, false);
+    if (status != dnnl_success)
+        return status;
+    status = gc_attr_new(&attr, NULL, 0);
+    const gc_conv_mds mds = {d->src, d->weights, NULL, d->dst};
+    if (status == dnnl_success)
+        status = gc_pd_conv_backward(pd, dnnl->engine, &mds, &spec->window, hint, attr);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
+    dnnl_primitive_desc_destroy(hint);
+    return status;
+}
+
+static void choose_backward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec *spec,
+                            gc_layout *src_layout, gc_layout *dst_layout)
+{
+    const gc_layout blocked = gc_dnnl_preferred_layout();
+    const gc_layout tries[] = {blocked, blocked, GC_LAYOUT_PLAIN};
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        descriptors d;
+        dnnl_status_t status = describe(&d, spec, i == 0, tries[i], tries[i]);
+        *pd = NULL;
+        if (status == dnnl_success)
+            status = backward_pd(pd, dnnl, &d, spec);
+        descriptors_free(&d);
+        if (status != dnnl_success)
+            continue;
+        if (layouts_known(*pd, spec, dnnl_query_diff_src_md, dnnl_query_diff_dst_md, src_layout,
+                          dst_layout))
+            return;
+        dnnl_primitive_desc_destroy(*pd);
+    }
+    *pd = NULL;
+}
+
+gradcam_status gc_dnnl_conv_backward(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                                     gc_kernel **kernel, gradcam_error *error)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    gc_layout src_layout = GC_LAYOUT_PLAIN, dst_layout = GC_LAYOUT_PLAIN;
+    *kernel = NULL;
+    choose_backward(&pd, dnnl, spec, &src_layout, &dst_layout);
+    if (pd == NULL)
+        return GRADCAM_OK;
+    settled s;
+    gradcam_status status = settle(&s, pd, dnnl_query_diff_src_md, dnnl_query_diff_dst_md, error);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_create(kernel, dnnl, pd, error);
+    else
+        dnnl_primitive_desc_destroy(pd);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_DIFF_DST, s.dst, NULL, error);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_DIFF_SRC, s.src, NULL, error);
+    if (status == GRADCAM_OK)
+        status = add_constants(*kernel, dnnl, packs, spec, &s, false, error);
+    settled_free(&s);
+    if (status != GRADCAM_OK) {
+        gc_kernel_destroy(kernel);
+        return status;
+    }
+    /* The roles are swapped: what this kernel reads lies as the convolution's result. */
+    (*kernel)->src_layout = dst_layout;
+    (*kernel)->dst_layout = src_layout;
+    return GRADCAM_OK;
+}

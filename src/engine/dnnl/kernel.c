@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/dnnl/api.h"
+
+gradcam_status gc_dnnl_create(gc_dnnl **dnnl, gradcam_error *error)
+{
+    GC_TRY(gc_new(dnnl, 1, sizeof **dnnl, error));
+    dnnl_status_t status = dnnl_engine_create(&(*dnnl)->engine, dnnl_cpu, 0);
+    if (status == dnnl_success)
+        status = dnnl_stream_create(&(*dnnl)->stream, (*dnnl)->engine, dnnl_stream_default_flags);
+    if (status == dnnl_success)
+        return GRADCAM_OK;
+    gc_dnnl_destroy(dnnl);
+    return gc_dnnl_fail(error, status, "creating the engine");
+}
+
+void gc_dnnl_destroy(gc_dnnl **dnnl)
+{
+    if (dnnl == NULL || *dnnl == NULL)
+        return;
+    if ((*dnnl)->stream != NULL)
+        dnnl_stream_destroy((*dnnl)->stream);
+    if ((*dnnl)->engine != NULL)
+        dnnl_engine_destroy((*dnnl)->engine);
+    gc_free(*dnnl);
+    *dnnl = NULL;
+}
+
+gc_layout gc_dnnl_preferred_layout(void)
+{
+    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? GC_LAYOUT_BLOCKED16
+                                                                    : GC_LAYOUT_BLOCKED8;
+}
+
+/* ---- Kernels -------------------------------------------------------------------------------- */
+
+static gradcam_status add_scratch(gc_kernel *kernel, gc_dnnl *dnnl, gc_hint pd,
+                                  gradcam_error *error)
+{
+    const gc_const_md md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    kernel->scratch = md != NULL ? dnnl_memory_desc_get_size(md) : 0;
+    if (kernel->scratch == 0)
+        return GRADCAM_OK;
+    return gc_kernel_add(kernel, dnnl, GC_ARG_SCRATCH, DNNL_ARG_SCRATCHPAD, md, NULL, error);
+}
+
+gradcam_status gc_kernel_create(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitive_desc_t pd,
+                                gradcam_error *error)
+{
+    gradcam_status status = gc_new(kernel, 1, sizeof **kernel, error);
+    if (status == GRADCAM_OK) {
+        (*kernel)->stream = dnnl->stream;
+        for (int i = 0; i < GC_ARG_COUNT; i++)
+            (*kernel)->slot_of[i] = -1;
+        const dnnl_status_t made = dnnl_primitive_create(&(*kernel)->primitive, pd);
+        status = made == dnnl_success ? add_scratch(*kernel, dnnl, pd, error)
+                                      : gc_dnnl_fail(error, made, "creating a primitive");
+    }
+    dnnl_primitive_desc_destroy(pd);
+    if (status != GRADCAM_OK)
+        gc_kernel_destroy(kernel);
+    return status;
+}
+
+gradcam_status gc_kernel_add(gc_kernel *kernel, gc_dnnl *dnnl, gc_kernel_arg arg, int dnnl_arg,
+                             gc_const_md md, void *data, gradcam_error *error)
+{
+    const int i = kernel->arg_count;
+    const dnnl_status_t status = dnnl_memory_create(&kernel->memories[i], md, dnnl->engine, data);
+    if (status != dnnl_success)
+        return gc_dnnl_fail(error, status, "describing memory");
+    kernel->args[i] = (dnnl_exec_arg_t){dnnl_arg, kernel->memories[i]};
+    if (arg < GC_ARG_COUNT)
+        kernel->slot_of[arg] = i;
+    kernel->arg_count++;
+    return GRADCAM_OK;
+}
+
+void gc_kernel_destroy(gc_kernel **kernel)
+{
+    if (kernel == NULL || *kernel == NULL)
+        return;
+    for (int i = 0; i < (*kernel)->arg_count; i++)
+        dnnl_memory_destroy((*kernel)->memories[i]);
+    if ((*kernel)->primitive != NULL)
+        dnnl_primitive_destroy((*kernel)->primitive);
+    gc_free(*kernel);
+    *kernel = NULL;
+}
+
+void gc_kernel_bind(gc_kernel *kernel, gc_kernel_arg arg, void *data)
+{
+    if (kernel->slot_of[arg] >= 0)
+        dnnl_memory_set_data_handle(kernel->memories[kernel->slot_of[arg]], data);
+}
+
+gradcam_status gc_kernel_run(gc_kernel *kernel, gradcam_error *error)
+{
+    const dnnl_status_t status =
+        dnnl_primitive_execute(kernel->primitive, kernel->stream, kernel->arg_count, kernel->args);
+    return status == dnnl_success ? GRADCAM_OK : gc_dnnl_fail(error, status, "running a primitive");
+}
+
+size_t gc_kernel_scratch(const gc_kernel *kernel)
+{
+    return kernel->scratch;
+}
+
+gc_layout gc_kernel_src_layout(const gc_kernel *kernel)
+{
+    return kernel->src_layout;
+}
+
+gc_layout gc_kernel_dst_layout(const gc_kernel *kernel)
+{
+    return kernel->dst_layout;
+}
+
+/* ---- Reorder -------------------------------------------------------------------------------- */
+
+static gradcam_status reorder_between(gc_dnnl *dnnl, gc_const_md from, gc_const_md to,
+                                      gc_kernel **kernel, gradcam_error *error)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t status = gc_attr_new(&attr, NULL, 0);
+    if (status == dnnl_success)
+        status =
+            dnnl_reorder_primitive_desc_create(&pd, from, dnnl->engine, to, dnnl->engine, attr);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
+    if (status != dnnl_success)
+        return gc_dnnl_fail(error, status, "describing a reorder");
+    GC_TRY(gc_kernel_create(kernel, dnnl, pd, error));
+    gradcam_status added =
+        gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_FROM, from, NULL, error);
+    if (added == GRADCAM_OK)
+        added = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_TO, to, NULL, error);
+    if (added != GRADCAM_OK)
+        gc_kernel_destroy(kernel);
+    return added;
+}
+
+gradcam_status gc_dnnl_reorder(gc_dnnl *dnnl, const gc_tensor *tensor, gc_layout from, gc_layout to,
+                               gc_kernel **kernel, gradcam_error *error)
+{
+    gc_md from_md = NULL, to_md = NULL;
+    *kernel = NULL;
+    dnnl_status_t made = gc_md_activation(&from_md, tensor, from);
+    if (made == dnnl_success)
+        made = gc_md_activation(&to_md, tensor, to);
+    const gradcam_status status = made == dnnl_success
+                                      ? reorder_between(dnnl, from_md, to_md, kernel, error)
+                                      : gc_dnnl_fail(error, made, "describing a reorder");
+    gc_md_free(&from_md);
+    gc_md_free(&to_md);
+    return status;
+}

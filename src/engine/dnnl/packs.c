@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+
+#include "engine/dnnl/api.h"
+
+/* A pack keeps its constant alive, so that the pointer stays a valid key. */
+typedef struct pack {
+    struct pack *next;
+    gc_constant *constant;
+    gc_md md;
+    void *data;
+} pack;
+
+struct gc_packs {
+    pthread_mutex_t lock; /* guards the list; packs themselves never change */
+    pack *first;
+};
+
+gradcam_status gc_packs_create(gc_packs **packs, gradcam_error *error)
+{
+    GC_TRY(gc_new(packs, 1, sizeof **packs, error));
+    pthread_mutex_init(&(*packs)->lock, NULL);
+    return GRADCAM_OK;
+}
+
+static void pack_destroy(pack *p)
+{
+    if (p == NULL)
+        return;
+    gc_constant_release(p->constant);
+    gc_md_free(&p->md);
+    gc_free(p->data);
+    gc_free(p);
+}
+
+void gc_packs_destroy(gc_packs **packs)
+{
+    if (packs == NULL || *packs == NULL)
+        return;
+    for (pack *p = (*packs)->first; p != NULL;) {
+        pack *const next = p->next;
+        pack_destroy(p);
+        p = next;
+    }
+    pthread_mutex_destroy(&(*packs)->lock);
+    gc_free(*packs);
+    *packs = NULL;
+}
+
+static gradcam_status reorder_once(gc_dnnl *dnnl, gc_const_md from, const void *from_data,
+                                   gc_const_md to, void *to_data, gradcam_error *error)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    const dnnl_status_t status =
+        dnnl_reorder_primitive_desc_create(&pd, from, dnnl->engine, to, dnnl->engine, NULL);
+    if (status != dnnl_success)
+        return gc_dnnl_fail(error, status, "packing weights");
+    gc_kernel *kernel = NULL;
+    GC_TRY(gc_kernel_create(&kernel, dnnl, pd, error));
+    /* oneDNN takes no const pointers; a reorder does not write to its source. */
+    gradcam_status done = gc_kernel_add(kernel, dnnl, GC_ARG_SRC, DNNL_ARG_FROM, from,
+                                        (void *)(uintptr_t)from_data, error);
+    if (done == GRADCAM_OK)
+        done = gc_kernel_add(kernel, dnnl, GC_ARG_DST, DNNL_ARG_TO, to, to_data, error);
+    if (done == GRADCAM_OK)
+        done = gc_kernel_run(kernel, error);
+    if (done == GRADCAM_OK && dnnl_stream_wait(dnnl->stream) != dnnl_success)
+        done = gc_dnnl_fail(error, dnnl_runtime_error, "packing weights");
+    gc_kernel_destroy(&kernel);
+    return done;
+}
+
+static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_constant *constant,
+                                  gc_const_md plain, gc_const_md wanted, gradcam_error *error)
+{
+    pack *p = NULL;
+    *out = NULL;
+    GC_TRY(gc_new(&p, 1, sizeof *p, error));
+    p->constant = gc_constant_retain((gc_constant *)(uintptr_t)constant);
+    gradcam_status status = gc_new(&p->data, 1, dnnl_memory_desc_get_size(wanted), error);
+    if (status == GRADCAM_OK && gc_md_copy(&p->md, wanted) != dnnl_success)
+        status = gc_fail_memory(error, sizeof *p);
+    if (status == GRADCAM_OK)
+        status =
+            reorder_once(dnnl, plain, gc_constant_tensor(constant)->data, wanted, p->data, error);
+    if (status != GRADCAM_OK)
+        pack_destroy(p);
+    else
+        *out = p;
+    return status;
+}
+
+static pack *find(const gc_packs *packs, const gc_constant *constant, gc_const_md wanted)
+{
+    for (pack *p = packs->first; p != NULL; p = p->next)
+        if (p->constant == constant && dnnl_memory_desc_equal(p->md, wanted))
+            return p;
+    return NULL;
+}
+
+gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_constant *constant,
+                            gc_const_md plain, gc_const_md wanted, void **data,
+                            gradcam_error *error)
+{
+    if (dnnl_memory_desc_equal(plain, wanted)) {
+        *data = gc_constant_tensor(constant)->data;
+        return GRADCAM_OK;
+    }
+    pthread_mutex_lock(&packs->lock);
+    gradcam_status status = GRADCAM_OK;
+    pack *p = find(packs, constant, wanted);
+    if (p == NULL) {
+        status = pack_create(&p, dnnl, constant, plain, wanted, error);
+        if (status == GRADCAM_OK) {
+            p->next = packs->first;
+            packs->first = p;
+        }
+    }
+    pthread_mutex_unlock(&packs->lock);
+    *data = p != NULL ? p->data : NULL;
+    return status;
+}

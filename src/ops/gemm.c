@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * C is cut into tiles of ROWS x PANEL. A task takes one panel of columns and a band of rows; for
+ * each slice of the inner extent it packs the panel of B to the stack, where it stays in the first
+ * cache, and runs a register tile of ROWS x PANEL down the band. A needs no packing: a tile reads
+ * ROWS of its values at a time, whichever way it is stored.
+ */
+#include "ops/gemm.h"
+
+enum { ROWS = 4, PANEL = 8, SLICE = 256, BAND = 64, PARALLEL_PRODUCTS = 1 << 16 };
+
+typedef struct operand {
+    const float *data;
+    int64_t row, column; /* strides */
+} operand;
+
+typedef struct product {
+    int64_t m, n, k;
+    float alpha, beta;
+    operand a, b;
+    float *c;
+    int64_t c_stride;
+} product;
+
+static operand make_operand(gc_matrix matrix)
+{
+    return matrix.is_transposed ? (operand){matrix.data, 1, matrix.stride}
+                                : (operand){matrix.data, matrix.stride, 1};
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* panel[k][column] = b[k0 + k][j0 + column], zero beyond the last column. */
+static void pack(const product *p, int64_t k0, int64_t depth, int64_t j0, float *panel)
+{
+    const int64_t width = least(PANEL, p->n - j0);
+    const float *const b = p->b.data + k0 * p->b.row + j0 * p->b.column;
+    for (int64_t k = 0; k < depth; k++) {
+        for (int64_t j = 0; j < width; j++)
+            panel[k * PANEL + j] = b[k * p->b.row + j * p->b.column];
+        for (int64_t j = width; j < PANEL; j++)
+            panel[k * PANEL + j] = 0.0f;
+    }
+}
+
+/* sum[i][j] = a[i][...] . panel[...][j] for ROWS rows of a; the constant bounds let the compiler
+ * keep `sum` in registers. */
+static void multiply_tile(const float *const a[ROWS], int64_t a_step, int64_t depth,
+                          const float *restrict panel, float sum[restrict ROWS * PANEL])
+{
+    float s0[PANEL] = {0}, s1[PANEL] = {0}, s2[PANEL] = {0}, s3[PANEL] = {0};
+    for (int64_t k = 0; k < depth; k++) {
+        const float *const b = panel + k * PANEL;
+        const float a0 = a[0][k * a_step], a1 = a[1][k * a_step];
+        const float a2 = a[2][k * a_step], a3 = a[3][k * a_step];
+#pragma omp simd
+        for (int j = 0; j < PANEL; j++) {
+            s0[j] += a0 * b[j];
+            s1[j] += a1 * b[j];
+            s2[j] += a2 * b[j];
+            s3[j] += a3 * b[j];
+        }
+    }
+    for (int j = 0; j < PANEL; j++) {
+        sum[0 * PANEL + j] = s0[j];
+        sum[1 * PANEL + j] = s1[j];
+        sum[2 * PANEL + j] = s2[j];
+        sum[3 * PANEL + j] = s3[j];
+    }
+}
+
+static void store_tile(const product *p, const float *sum, int64_t i0, int64_t j0, float beta)
+{
+    const int64_t height = least(ROWS, p->m - i0), width = least(PANEL, p->n - j0);
+    for (int64_t i = 0; i < height; i++) {
+        float *const c = p->c + (i0 + i) * p->c_stride + j0;
+        for (int64_t j = 0; j < width; j++)
+            c[j] = p->alpha * sum[i * PANEL + j] + (beta == 0.0f ? 0.0f : beta * c[j]);
+    }
+}
+
+static void multiply_band(const product *p, int64_t i0, int64_t i1, int64_t j0)
+{
+    float panel[SLICE * PANEL], sum[ROWS * PANEL];
+    for (int64_t k0 = 0; k0 < p->k; k0 += SLICE) {
+        const int64_t depth = least(SLICE, p->k - k0);
+        pack(p, k0, depth, j0, panel);
+        for (int64_t i = i0; i < i1; i += ROWS) {
+            const float *rows[ROWS];
+            for (int64_t r = 0; r < ROWS; r++) /* rows beyond the last repeat it, unstored */
+                rows[r] = p->a.data + least(i + r, p->m - 1) * p->a.row + k0 * p->a.column;
+            multiply_tile(rows, p->a.column, depth, panel, sum);
+            store_tile(p, sum, i, j0, k0 == 0 ? p->beta : 1.0f);
+        }
+    }
+}
+
+static void scale(const product *p)
+{
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            float *const c = p->c + i * p->c_stride + j;
+            *c = p->beta == 0.0f ? 0.0f : p->beta * *c;
+        }
+}
+
+void gc_gemm(int64_t m, int64_t n, int64_t k, float alpha, gc_matrix a, gc_matrix b, float beta,
+             float *c, int64_t c_stride)
+{
+    const product p = {m, n, k, alpha, beta, make_operand(a), make_operand(b), c, c_stride};
+    if (k == 0) {
+        scale(&p);
+        return;
+    }
+    const int64_t bands = (m + BAND - 1) / BAND, panels = (n + PANEL - 1) / PANEL;
+#pragma omp parallel for schedule(static) if (m * n * k > PARALLEL_PRODUCTS)
+    for (int64_t task = 0; task < bands * panels; task++) {
+        const int64_t i0 = task / panels * BAND;
+        multiply_band(&p, i0, least(i0 + BAND, m), task % panels * PANEL);
+    }
+}
