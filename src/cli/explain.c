@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/session.h"
+#include "picture/colormap.h"
 
 typedef struct job {
     const gc_settings *settings;
@@ -48,19 +49,9 @@ static gradcam_status set_npy_kind(const gc_option *option, const char *value, v
 static gradcam_status set_colormap(const gc_option *option, const char *value, void *settings,
                                    gradcam_error *error)
 {
-    const char *const *const names = gradcam_colormap_names();
-    size_t count = 0;
-    for (; names[count] != NULL; count++)
-        if (strcmp(names[count], value) == 0)
-            return gc_set_text(option, value, settings, error);
-    gc_fail(error, GRADCAM_ERROR_ARGUMENT,
-            "--%s: unknown colour map '%s'. There are:", option->name, value);
-    for (size_t i = 0; i < count; i++) {
-        const size_t used = strlen(error->message);
-        snprintf(error->message + used, sizeof error->message - used, " %s%s", names[i],
-                 i + 1 < count ? "," : ".");
-    }
-    return GRADCAM_ERROR_ARGUMENT;
+    const gc_colormap *colormap = NULL;
+    GC_TRY(gc_colormap_find(&colormap, value, error));
+    return gc_set_text(option, value, settings, error);
 }
 
 #define AT(member) .offset = offsetof(gc_settings, member)
@@ -75,7 +66,7 @@ static const gc_option output_rows[] = {
     {"alpha", 0, "A", .set = gc_set_number, AT(render.alpha), .maximum = 1,
      .help = "Share of the heat in the overlay, 0 to 1; default 0.4"},
     {"colormap", 0, "NAME", .set = set_colormap, AT(render.colormap),
-     .help = "Colours of the map; default jet"},
+     .help = "Colours of the map; default jet; an unknown name lists them all"},
     {"quality", 0, "N", .set = gc_set_integer, AT(render.quality), .minimum = 1, .maximum = 100,
      .help = "Of JPEG and WebP, 1 to 100; default 92"},
     {"heatmap", 0, "FILE", true, .set = gc_set_file, AT(heatmap),

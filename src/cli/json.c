@@ -3,7 +3,7 @@
  * tree is built without looking back, and `complete` tells at the end whether memory sufficed. */
 #include "cli/json.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,13 +161,10 @@ static void add_map(builder *b, cJSON *array, const gradcam_map *map, const gc_m
     add(b, object, "min", number(map->minimum));
     add(b, object, "max", number(map->maximum));
     add(b, object, "status", text(gradcam_map_state_text(map->state)));
-    if (map->peak_x < 0) {
-        add(b, object, "peak", cJSON_CreateNull());
-    } else {
-        cJSON *const peak = add(b, object, "peak", cJSON_CreateObject());
-        add(b, peak, "x", cJSON_CreateNumber(map->peak_x));
-        add(b, peak, "y", cJSON_CreateNumber(map->peak_y));
-    }
+    const bool has_peak = map->peak_x >= 0;
+    cJSON *const peak = add(b, object, "peak", cJSON_CreateObject());
+    add(b, peak, "x", has_peak ? cJSON_CreateNumber(map->peak_x) : cJSON_CreateNull());
+    add(b, peak, "y", has_peak ? cJSON_CreateNumber(map->peak_y) : cJSON_CreateNull());
     add_files(b, object, files);
 }
 

@@ -106,8 +106,9 @@ static gradcam_status run_command(const gc_command *command, int count, char **w
         gc_options_parse(command->tables, count, words, &settings, &settings.arguments, error);
     if (status == GRADCAM_ERROR_ARGUMENT) {
         const size_t used = strlen(error->message);
-        snprintf(error->message + used, sizeof error->message - used, " See 'gradcam help %s'.",
-                 command->name);
+        const bool ends = used > 0 && strchr(".?", error->message[used - 1]) != NULL;
+        snprintf(error->message + used, sizeof error->message - used, "%s See 'gradcam help %s'.",
+                 ends ? "" : ".", command->name);
     } else if (status == GRADCAM_OK && settings.help) {
         print_command_help(command);
     } else if (status == GRADCAM_OK) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/session.h"
 
-#include "cli/npy.h"
+#include "picture/npy.h"
 #include "picture/picture.h"
 
 gradcam_status gc_session_open(gc_session *session, const gc_settings *settings,
@@ -28,17 +28,17 @@ static gradcam_status explain_tensor(const gc_session *session, const char *path
                                      const char *picture, const int *classes, size_t class_count,
                                      gradcam_explanation **explanation, gradcam_error *error)
 {
-    gc_npy tensor = {0};
+    gc_array tensor = {0};
     gc_picture shown = {0};
     gradcam_status status = gc_npy_read(&tensor, path, error);
     if (status == GRADCAM_OK && picture != NULL)
         status = gc_picture_read(&shown, picture, NULL, error);
     if (status == GRADCAM_OK)
-        status = gradcam_explain_tensor(session->explainer, tensor.values, tensor.rank, tensor.dims,
+        status = gradcam_explain_tensor(session->explainer, tensor.data, tensor.rank, tensor.dims,
                                         shown.rgb, shown.width, shown.height, classes, class_count,
                                         explanation, error);
     gc_picture_free(&shown);
-    gc_npy_free(&tensor);
+    gc_array_free(&tensor);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "picture/preprocess.h"
 
 /* Far beyond what memory allows; the library has limits of its own. */
 enum { SIZE_LIMIT = 32768, THREAD_LIMIT = 1024, TOP_LIMIT = 1000000 };
@@ -68,6 +69,14 @@ static gradcam_status set_resize(const gc_option *option, const char *value, voi
     return GRADCAM_OK;
 }
 
+static gradcam_status set_preset(const gc_option *option, const char *value, void *settings,
+                                 gradcam_error *error)
+{
+    gc_preprocessing preset;
+    GC_TRY(gc_preprocessing_preset(&preset, value, error));
+    return gc_set_text(option, value, settings, error);
+}
+
 /* One number for all channels, or one for each: "0.5" or "0.485,0.456,0.406". */
 static gradcam_status parse_channels(const gc_option *option, const char *value, float *values,
                                      int *count, gradcam_error *error)
@@ -110,7 +119,7 @@ static gradcam_status set_std(const gc_option *option, const char *value, void *
 static const gc_option network_rows[] = {
     {"labels", 0, "FILE", .set = gc_set_text, AT(labels),
      .help = "Class names, one a line. Default: config.json beside the model, then its metadata"},
-    {"preset", 0, "NAME", .set = gc_set_text, AT(explainer.preset),
+    {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset),
      .help = "Preprocessing: torchvision, timm, tf, caffe, unit or raw. Default: "
              "preprocessor_config.json beside the model, then its metadata, then torchvision"},
     {"size", 0, "N|WxH", .set = set_size,
@@ -129,8 +138,6 @@ static const gc_option network_rows[] = {
              "may be given to show the map on"},
     {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
      .help = "Threads; default 0: one a core"},
-    {"strict", 0, NULL, .set = gc_set_int_switch, AT(explainer.strict),
-     .help = "No fast convolutions that trade accuracy (Winograd)"},
 };
 
 static const gc_option layer_rows[] = {

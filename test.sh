@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what the tests need, builds, checks and tests everything. Ends with one line
+#   N passed, N failed, N skipped
+# and a non-zero exit code if anything failed. Logs are in build-test/logs.
+#
+#   ./test.sh              everything
+#   ./test.sh NAME...      only these stages (see the list at the end of this file)
+#   NO_SETUP=1 ./test.sh   without installing packages
+set -uo pipefail
+cd "$(dirname "$0")"
+
+top=build-test
+logs=$top/logs
+passed=0 failed=0 skipped=0
+failures=()
+mkdir -p "$logs"
+
+heading() { printf '\n==== %s ====\n' "$*"; }
+
+# result NAME CODE: 0 passed, 77 skipped, anything else failed.
+result() {
+    case $2 in
+        0) passed=$((passed + 1)); echo "ok: $1" ;;
+        77) skipped=$((skipped + 1)); echo "skipped: $1" ;;
+        *) failed=$((failed + 1)); failures+=("$1"); echo "FAILED: $1" ;;
+    esac
+}
+
+# check NAME COMMAND...: one check; its output is shown if it fails.
+check() {
+    local name=$1 log code=0
+    shift
+    log=$logs/${name//[ \/]/-}.log
+    "$@" >"$log" 2>&1 || code=$?
+    [ $code -eq 0 ] && tail -n 1 "$log" || tail -n 60 "$log"
+    result "$name" $code
+    return $code
+}
+
+c_files() { find include src examples tests bench -name '*.[ch]' | sort; }
+
+# ---- Checks that need no build ---------------------------------------------------------------
+
+format() {
+    local tool
+    tool=$(command -v clang-format-14 || command -v clang-format) || { echo "no clang-format"; return 77; }
+    # Other versions lay some lines out differently.
+    "$tool" --version | grep -q 'version 14\.' || { echo "clang-format is not version 14"; return 77; }
+    c_files | xargs "$tool" --dry-run -Werror
+}
+
+header() {
+    local flags=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iinclude)
+    echo '#include "gradcam.h"' | gcc -std=c11 "${flags[@]}" -x c - &&
+        echo '#include "gradcam.h"' | g++ -std=c++17 "${flags[@]}" -x c++ -
+}
+
+stage_checks() {
+    heading "Checks of the source"
+    check "format" format
+    check "folder rule" python3 tools/check_folders.py
+    check "style" python3 tools/check_style.py
+    check "header alone as C11 and C++17" header
+}
+
+# ---- Builds ----------------------------------------------------------------------------------
+
+# build NAME CC OPTIONS...: configures and compiles build-test/NAME.
+build() {
+    local folder=$top/$1 compiler=$2
+    shift 2
+    if [ -f "$folder/build.ninja" ]; then
+        meson configure "$folder" "$@" >/dev/null || return 1
+    else
+        CC=$compiler meson setup "$folder" "$@" || return 1
+    fi
+    meson compile -C "$folder"
+}
+
+stage_gcc() {
+    heading "Release build, gcc, warnings as errors"
+    check "build with gcc" build release gcc -Dwerror=true
+}
+
+stage_clang() {
+    heading "Release build, clang, warnings as errors"
+    check "build with clang" build clang clang -Dwerror=true
+}
+
+tidy() {
+    command -v run-clang-tidy >/dev/null || { echo "no clang-tidy"; return 77; }
+    local root
+    root=$(pwd)
+    # Generated code lies in the build folder and is left out.
+    run-clang-tidy -quiet -p "$top/clang" "^$root/(src|examples|tests)/"
+}
+
+stage_tidy() {
+    heading "clang-tidy"
+    check "clang-tidy" tidy
+}
+
+# ---- Tests -----------------------------------------------------------------------------------
+
+# count_tests LOG: adds the results of a run of meson test.
+count_tests() {
+    local counts
+    counts=$(python3 - "$1" <<'PYTHON'
+import json
+import sys
+
+good, bad, skipped = 0, [], 0
+try:
+    for line in open(sys.argv[1], encoding="utf-8"):
+        test = json.loads(line)
+        if test["result"] in ("OK", "EXPECTEDFAIL"):
+            good += 1
+        elif test["result"] == "SKIP":
+            skipped += 1
+        else:
+            bad.append(test["name"])
+            print(f"--- {test['name']}: {test['result']}", file=sys.stderr)
+            print((test.get("stdout") or "")[-6000:], file=sys.stderr)
+            print((test.get("stderr") or "")[-6000:], file=sys.stderr)
+except OSError:
+    bad.append("meson test")
+print(good, len(bad), skipped)
+PYTHON
+    )
+    read -r good bad left <<<"$counts"
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
+    [ "$bad" -eq 0 ] || failures+=("$bad tests of $2")
+    echo "$good passed, $bad failed, $left skipped here"
+}
+
+# run_tests NAME FOLDER OPTIONS...: one run of meson test.
+run_tests() {
+    local name=$1 folder=$top/$2
+    shift 2
+    rm -f "$folder/meson-logs/$name.json"
+    meson test -C "$folder" --no-rebuild --logbase "$name" --print-errorlogs "$@" >"$logs/$name.log" 2>&1
+    grep -E '^ *[0-9]+/[0-9]+ .*SKIP' "$logs/$name.log"
+    count_tests "$folder/meson-logs/$name.json" "$name"
+}
+
+stage_test() {
+    heading "Tests in the release build"
+    run_tests tests release
+}
+
+stage_sanitize() {
+    heading "Tests with the address and undefined behaviour sanitizers"
+    local root
+    root=$(pwd)
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99
+    export LSAN_OPTIONS=suppressions=$root/tests/suppressions/leaks.txt:print_suppressions=0
+    check "build with sanitizers" build sanitize gcc -Dbuildtype=debugoptimized \
+        -Db_sanitize=address,undefined -Db_ndebug=false -Db_lundef=false &&
+        run_tests sanitizers sanitize --no-suite oracle --timeout-multiplier 8
+    unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
+}
+
+stage_valgrind() {
+    heading "Tests under valgrind"
+    local options root
+    root=$(pwd)
+    options="--quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect"
+    options+=" --suppressions=$root/tests/suppressions/valgrind.txt"
+    # One thread: valgrind runs one at a time anyhow, and spinning ones would starve it.
+    export OMP_NUM_THREADS=1
+    check "build for valgrind" build valgrind gcc -Dbuildtype=debugoptimized -Db_ndebug=false &&
+        run_tests valgrind-unit valgrind --no-suite oracle --no-suite cli --timeout-multiplier 40 \
+            --wrap "valgrind $options" &&
+        GRADCAM_WRAP="valgrind $options" run_tests valgrind-cli valgrind --suite cli \
+            --timeout-multiplier 40
+    unset OMP_NUM_THREADS
+}
+
+# ---- All -------------------------------------------------------------------------------------
+
+stages=(checks gcc clang tidy test sanitize valgrind)
+[ $# -eq 0 ] || stages=("$@")
+if [ -z "${NO_SETUP:-}" ]; then
+    heading "Packages"
+    ./setup.sh --tests || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+fi
+for stage in "${stages[@]}"; do
+    "stage_$stage"
+done
+
+heading "Result"
+[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

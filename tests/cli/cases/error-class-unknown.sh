@@ -1,0 +1,3 @@
+gradcam explain "$FIXTURES/model.onnx" "$FIXTURES/picture.png" --class lemon || code=$?
+ls
+exit ${code:-0}

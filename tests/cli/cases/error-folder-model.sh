@@ -1,0 +1,3 @@
+gradcam explain "$FIXTURES" "$FIXTURES/picture.png" || code=$?
+ls
+exit ${code:-0}

@@ -1,0 +1,3 @@
+gradcam explain -q "$FIXTURES/model.onnx" "$FIXTURES/huge.png" || code=$?
+ls
+exit ${code:-0}

@@ -1,0 +1,3 @@
+gradcam explain "$FIXTURES/model.onnx" "$FIXTURES/picture.png" --layer conv || code=$?
+ls
+exit ${code:-0}

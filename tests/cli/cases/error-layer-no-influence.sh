@@ -1,0 +1,3 @@
+gradcam explain "$FIXTURES/side.onnx" "$FIXTURES/picture.png" --layer side_conv || code=$?
+ls
+exit ${code:-0}

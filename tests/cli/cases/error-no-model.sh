@@ -1,0 +1,3 @@
+gradcam explain missing.onnx "$FIXTURES/picture.png" || code=$?
+ls
+exit ${code:-0}

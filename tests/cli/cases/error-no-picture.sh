@@ -1,0 +1,3 @@
+gradcam explain "$FIXTURES/model.onnx" missing.png || code=$?
+ls
+exit ${code:-0}

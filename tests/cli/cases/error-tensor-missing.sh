@@ -1,0 +1,3 @@
+gradcam explain -q "$FIXTURES/model.onnx" --input-npy missing.npy || code=$?
+ls
+exit ${code:-0}

@@ -1,0 +1,13 @@
+run() {
+    gradcam explain "$FIXTURES/model.onnx" "$@"
+}
+run "$FIXTURES/picture.png" --json > one.json
+run "$FIXTURES/picture.png" "$FIXTURES/green.jpg" --class 0 --class 1 --heatmap --npy --top 2 \
+    --json=- > several.json
+run "$FIXTURES/picture.png" "$FIXTURES/green.jpg" --json=file.json -q
+for file in one.json several.json file.json; do
+    wc -l < $file
+    sed "s|$FIXTURES|F|g" $file | check_json.py explain
+done
+gradcam explain "$FIXTURES/nolabels.onnx" "$FIXTURES/picture.png" --json | sed "s|$FIXTURES|F|g" |
+    check_json.py explain

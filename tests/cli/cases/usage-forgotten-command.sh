@@ -1,0 +1,1 @@
+gradcam "$FIXTURES/model.onnx" cat.jpg

@@ -1,0 +1,1 @@
+gradcam exlpain model.onnx cat.jpg
