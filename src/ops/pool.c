@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "ops/check.h"
 #include "ops/window.h"
 
 typedef struct geometry {
@@ -108,14 +109,14 @@ static gradcam_status infer(const gc_call *call)
     const gc_tensor *const x = call->inputs[0];
     gc_window window;
     int64_t dims[GC_MAX_RANK];
-    GC_TRY(gc_op_check_floats(call, 1));
+    GC_TRY(gc_check_floats(call, 1));
     GC_TRY(gc_window_resolve(call, x, NULL, &window, dims + 2));
     dims[0] = x->dims[0];
     dims[1] = x->dims[1];
     gc_tensor_describe(call->outputs[0], x->dtype, x->rank, dims);
     if (gc_op_gives(call, 1))
         gc_tensor_describe(call->outputs[1], GC_INT64, x->rank, dims);
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
 }
 
 static gradcam_status infer_lp(const gc_call *call)
