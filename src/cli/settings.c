@@ -138,8 +138,6 @@ static const gc_option network_rows[] = {
              "may be given to show the map on"},
     {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
      .help = "Threads; default 0: one a core"},
-    {"strict", 0, NULL, .set = gc_set_int_switch, AT(explainer.strict),
-     .help = "No fast convolutions that trade accuracy (Winograd)"},
 };
 
 static const gc_option layer_rows[] = {
