@@ -124,8 +124,9 @@ static gradcam_status settle_reads(gc_plan *plan, back_plan *p, gradcam_error *e
     const unsigned reads = p->op->backward_reads;
     for (int i = 0; i < node->input_count; i++) {
         const int v = node->inputs[i];
-        const bool needed =
-            v != GC_ABSENT && (gc_is_constant(plan, v) || (reads & GC_READS_INPUTS) != 0);
+        const bool is_read =
+            (reads & GC_READS_INPUTS) != 0 || (i > 0 && (reads & GC_READS_PARAMETERS) != 0);
+        const bool needed = v != GC_ABSENT && (gc_is_constant(plan, v) || is_read);
         GC_TRY(settle(plan, p, i, v, false, needed, error));
     }
     for (int o = 0; o < node->output_count; o++) {

@@ -78,7 +78,7 @@ static gradcam_status resolve(char **real, const char *folder, const char *locat
     const int reason = errno;
     const size_t prefix = root != NULL ? strlen(root) : 0;
     const bool is_inside = *real != NULL && strncmp(*real, root, prefix) == 0 &&
-                           ((*real)[prefix] == '/' || (prefix == 1 && root[0] == '/'));
+                           ((*real)[prefix] == '/' || (*real)[prefix] == '\0' || prefix == 1);
     free(root);
     if (is_inside)
         return GRADCAM_OK;
@@ -134,13 +134,14 @@ static gradcam_status read_place(int file, const place *p, gc_tensor *tensor, gr
     GC_FAIL_IF(fstat(file, &info) != 0 || !S_ISREG(info.st_mode), error, GRADCAM_ERROR_FILE,
                "external data file '%s' is not a regular file", p->location);
     GC_FAIL_IF(p->has_length && p->length != expected, error, GRADCAM_ERROR_MODEL,
-               "%s %s has %" PRIu64 " bytes of external data; %" PRIu64 " were expected",
+               "%s of shape %s has %" PRIu64 " bytes of external data; %" PRIu64 " were expected",
                gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), p->length, expected);
     const uint64_t size = (uint64_t)info.st_size;
     GC_FAIL_IF(p->offset > size || expected > size - p->offset, error, GRADCAM_ERROR_MODEL,
                "external data file '%s' has %" PRIu64 " bytes; %" PRIu64 " at offset %" PRIu64
                " were expected",
                p->location, size, expected, p->offset);
+    GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
     return read_elements(file, p->offset, tensor, error);
 }
 

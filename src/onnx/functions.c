@@ -132,6 +132,17 @@ static gradcam_status expand(gc_builder *b, const gc_scope *scope, const functio
     return GRADCAM_OK;
 }
 
+/* Both names start with the outer prefix already. */
+static gradcam_status make_prefix(gc_builder *b, const gc_node *call, const char **prefix)
+{
+    const char *name = call->name;
+    if (name[0] == '\0')
+        name = call->op;
+    if (call->name[0] == '\0' && call->output_count > 0 && call->outputs[0] != GC_ABSENT)
+        name = b->graph->values[call->outputs[0]].name;
+    return gc_arena_format(b->graph->arena, prefix, b->error, "%s/", name);
+}
+
 static gradcam_status call_function(gc_builder *b, const gc_scope *outer, const gc_node *call,
                                     const function *f)
 {
@@ -145,13 +156,15 @@ static gradcam_status call_function(gc_builder *b, const gc_scope *outer, const 
                       .depth = outer->depth + 1};
     gc_node_text(b->graph, call, text);
     GC_FAIL_IF(scope.depth > GC_MAX_CALLS, b->error, GRADCAM_ERROR_LIMIT,
-               "%s: functions call each other more than %d deep", text, GC_MAX_CALLS);
-    GC_TRY(gc_arena_format(b->graph->arena, &scope.prefix, b->error, "%s/",
-                           call->name[0] != '\0' ? call->name : text));
+               "functions call each other more than %d deep", GC_MAX_CALLS);
+    GC_TRY(make_prefix(b, call, &scope.prefix));
     GC_TRY(gc_map_create(&scope.names, b->error));
     gradcam_status status = expand(b, &scope, f);
     gc_map_destroy(&scope.names);
-    return status == GRADCAM_OK ? status : gc_fail_context(b->error, status, "%s: ", text);
+    /* The outermost call is the one that a user sees in the file. */
+    return status == GRADCAM_OK || scope.depth > 1
+               ? status
+               : gc_fail_context(b->error, status, "%s: ", text);
 }
 
 gradcam_status gc_build_call(gc_builder *b, const gc_scope *scope, const char *overload)

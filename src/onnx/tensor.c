@@ -165,11 +165,11 @@ static gradcam_status check_count(const gc_tensor *tensor, const char *field, si
     char shape[GC_SHAPE_TEXT];
     const size_t expected = (size_t)gc_tensor_count(tensor);
     GC_FAIL_IF(found == 0 && expected > 0, error, GRADCAM_ERROR_MODEL,
-               "%s %s has no data; %zu elements were expected", gc_dtype_name(tensor->dtype),
-               gc_shape_text(tensor, shape), expected);
+               "%s of shape %s has no data; %zu elements were expected",
+               gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), expected);
     GC_FAIL_IF(found != expected, error, GRADCAM_ERROR_MODEL,
-               "%s %s has %zu elements in %s; %zu were expected", gc_dtype_name(tensor->dtype),
-               gc_shape_text(tensor, shape), found, field, expected);
+               "%s of shape %s has %zu elements in %s; %zu were expected",
+               gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), found, field, expected);
     return GRADCAM_OK;
 }
 
@@ -254,8 +254,8 @@ static gradcam_status check_payload(gc_bytes payload, const gc_tensor *tensor, g
     char shape[GC_SHAPE_TEXT];
     const size_t size = (size_t)gc_tensor_count(tensor) * gc_onnx_element_size(tensor->dtype);
     GC_FAIL_IF(payload.size != size, error, GRADCAM_ERROR_MODEL,
-               "%s %s has %zu bytes of data; %zu were expected", gc_dtype_name(tensor->dtype),
-               gc_shape_text(tensor, shape), payload.size, size);
+               "%s of shape %s has %zu bytes of data; %zu were expected",
+               gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), payload.size, size);
     return GRADCAM_OK;
 }
 
@@ -277,19 +277,25 @@ static gradcam_status check_claim(const gc_tensor_message *message, const gc_ten
     return check_count(tensor, "its data field", most, error);
 }
 
+static gradcam_status load_inline(const gc_tensor_message *message, const gc_source *source,
+                                  gc_tensor *tensor, gradcam_error *error)
+{
+    GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
+    if (!payload_fits(message, tensor->dtype))
+        return load_typed(message->header, tensor, error);
+    load_payload(message->payload, source, tensor);
+    return GRADCAM_OK;
+}
+
 gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc_source *source,
                                       gc_tensor *tensor, gradcam_error *error)
 {
     GC_TRY(describe(message->header, tensor, error));
     GC_TRY(check_claim(message, tensor, error));
-    GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
-    gradcam_status status = GRADCAM_OK;
-    if (message->header->data_location == EXTERNAL)
-        status = gc_onnx_load_external(message->header, source->folder, tensor, error);
-    else if (payload_fits(message, tensor->dtype))
-        load_payload(message->payload, source, tensor);
-    else
-        status = load_typed(message->header, tensor, error);
+    const gradcam_status status =
+        message->header->data_location == EXTERNAL
+            ? gc_onnx_load_external(message->header, source->folder, tensor, error)
+            : load_inline(message, source, tensor, error);
     if (status != GRADCAM_OK)
         gc_tensor_free(tensor);
     return status;

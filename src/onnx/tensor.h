@@ -31,7 +31,8 @@ size_t gc_onnx_element_size(gc_dtype dtype);
 /** Converts `count` little-endian elements (no alignment needed) to storage at element `first`. */
 void gc_onnx_convert(gc_tensor *tensor, size_t first, const uint8_t *bytes, size_t count);
 
-/** Reads external data of exactly the tensor's size into its storage. See external.c. */
+/** Allocates storage and fills it from external data of exactly the tensor's size. Storage may be
+ *  there on failure, too. See external.c. */
 gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const char *folder,
                                      gc_tensor *tensor, gradcam_error *error);
 

@@ -176,7 +176,7 @@ static gradcam_status backward_layer(const gc_call *call, const gc_tensor *const
 
 /* ---- Group- and InstanceNormalization: runs are groups of channels of one picture ---- */
 
-/* `per_group`: parameters belong to a group (GroupNormalization before opset 21), not a channel. */
+/* `per_group`: parameters belong to a group (the old GroupNormalization), not a channel. */
 static runs make_groups(const gc_call *call, int64_t groups, bool per_group)
 {
     const gc_tensor *const x = call->inputs[0];
@@ -216,9 +216,10 @@ static int64_t group_count(const gc_call *call)
     return gc_attr_int(call->node, "num_groups", 0);
 }
 
+/* The mark of the reader for files older than opset 21. */
 static bool is_per_group(const gc_call *call)
 {
-    return call->node->opset < 21;
+    return gc_attr_int(call->node, "per_group", 0) != 0;
 }
 
 static gradcam_status infer_group(const gc_call *call)

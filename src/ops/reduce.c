@@ -12,7 +12,18 @@
 
 #include "ops/op.h"
 
-typedef enum kind { SUM, MEAN, MAX, MIN, PROD, L1, L2, SUM_SQUARE, LOG_SUM, LOG_SUM_EXP } kind;
+typedef enum reducer {
+    SUM,
+    MEAN,
+    MAX,
+    MIN,
+    PROD,
+    L1,
+    L2,
+    SUM_SQUARE,
+    LOG_SUM,
+    LOG_SUM_EXP
+} reducer;
 
 /* One side (kept or reduced) of the merged axes: extents and strides in the input. */
 typedef struct axes {
@@ -22,7 +33,7 @@ typedef struct axes {
 } axes;
 
 typedef struct reduction {
-    kind kind;
+    reducer kind;
     bool is_copy;
     bool is_reduced[GC_MAX_RANK];
     axes kept, reduced;
@@ -57,7 +68,7 @@ static void merge_axes(const gc_tensor *x, reduction *r)
         add_axis(&r->reduced, false, 1, 1);
 }
 
-static gradcam_status resolve(const gc_call *call, kind kind, reduction *r)
+static gradcam_status resolve(const gc_call *call, reducer kind, reduction *r)
 {
     const gc_tensor *const x = call->inputs[0];
     const int64_t *given = NULL;
@@ -76,7 +87,7 @@ static gradcam_status resolve(const gc_call *call, kind kind, reduction *r)
     return GRADCAM_OK;
 }
 
-static gradcam_status infer(const gc_call *call, kind kind)
+static gradcam_status infer(const gc_call *call, reducer kind)
 {
     const gc_tensor *const x = call->inputs[0];
     reduction r;
@@ -117,7 +128,7 @@ static int64_t run_stride(const reduction *r)
     return r->reduced.stride[r->reduced.rank - 1];
 }
 
-static double start_value(kind kind)
+static double start_value(reducer kind)
 {
     return kind == PROD                         ? 1.0
            : kind == MAX || kind == LOG_SUM_EXP ? -INFINITY
@@ -126,7 +137,7 @@ static double start_value(kind kind)
 }
 
 /* Adds a run to the accumulator. LOG_SUM_EXP finds its maximum here. NaN wins in MAX and MIN. */
-static double accumulate(kind kind, const float *x, int64_t count, int64_t stride, double value)
+static double accumulate(reducer kind, const float *x, int64_t count, int64_t stride, double value)
 {
     for (int64_t i = 0; i < count; i++) {
         const double element = (double)x[i * stride];
@@ -195,7 +206,7 @@ static int64_t reduce_ints(const reduction *r, const int64_t *x)
     return r->kind == MEAN ? (int64_t)sum / count : (int64_t)sum;
 }
 
-static gradcam_status forward(const gc_call *call, kind kind)
+static gradcam_status forward(const gc_call *call, reducer kind)
 {
     const gc_tensor *const x = call->inputs[0], *const y = call->outputs[0];
     reduction r;
@@ -220,7 +231,7 @@ static gradcam_status forward(const gc_call *call, kind kind)
 
 /* What the gradient of all elements of one reduction has in common. */
 typedef struct common {
-    kind kind;
+    reducer kind;
     double gy, y;
     double factor; /* MEAN: 1 / count. MAX, MIN: 1 / ties. LOG_SUM: 1 / sum. PROD: see below. */
     int64_t zeros; /* PROD: how many elements are 0; factor is the product of the others */
@@ -296,7 +307,8 @@ static void spread(const reduction *r, const common *c, const float *x, float *g
     }
 }
 
-static gradcam_status backward(const gc_call *call, kind kind, const gc_tensor *gy, gc_tensor *gx)
+static gradcam_status backward(const gc_call *call, reducer kind, const gc_tensor *gy,
+                               gc_tensor *gx)
 {
     reduction r;
     GC_TRY(resolve(call, kind, &r));

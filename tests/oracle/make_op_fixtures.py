@@ -29,7 +29,8 @@ import op_cases
 
 def write(case, folder):
     held = [numpy_helper.from_array(array, name) for name, array in case.arrays.items()]
-    graph = helper.make_graph([], case.name, [], [], held)
+    outs = [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in held]
+    graph = helper.make_graph([], case.name, [], outs, held)
     expected = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
                                  producer_name="make_op_fixtures")
     expected.ir_version = 8

@@ -292,10 +292,11 @@ static void spread_wants(reference *r)
 /* Hides what backward does not declare to read. Constants are always there. */
 static void poison_operands(reference *r, const gc_op *op, const gc_node *node)
 {
-    for (int i = 0; i < node->input_count; i++)
-        if (r->inputs[i] != NULL && !(op->backward_reads & GC_READS_INPUTS) &&
-            !r->known[node->inputs[i]])
+    for (int i = 0; i < node->input_count; i++) {
+        const unsigned reads = GC_READS_INPUTS | (i > 0 ? GC_READS_PARAMETERS : 0u);
+        if (r->inputs[i] != NULL && !(op->backward_reads & reads) && !r->known[node->inputs[i]])
             r->input_views[i].data = r->poison;
+    }
     for (int i = 0; i < node->output_count; i++)
         if (r->outputs[i] != NULL && !(op->backward_reads & GC_READS_OUTPUTS))
             r->output_views[i].data = r->poison;

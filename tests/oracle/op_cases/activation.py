@@ -5,7 +5,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from op_case import away_from, case, ints, normal, scalar, uniform
+from op_case import away_from, case, failure, ints, normal, scalar, uniform
 
 SHAPE = (2, 3, 4, 5)
 
@@ -123,9 +123,11 @@ def clips():
     yield case("clip_int", "Clip", {"x": ints(-5, 0, 3, 9), "min": scalar(-1, np.int64),
                                     "max": scalar(4, np.int64)},
                lambda x, l, h: torch.clamp(x, -1, 4), constants=["min", "max"])
-    yield case("clip_fed_bounds", "Clip", {"x": spread("clip_fed", -1, 1), "min": scalar(-1),
-                                           "max": scalar(1)},
-               lambda x, l, h: torch.clamp(x, -1, 1), grads=["x"])
+    yield failure("clip_computed_bound", "Clip", {"x": normal("cb", 4), "min": scalar(-1),
+                                                  "max": scalar(1)}, "UNSUPPORTED",
+                  constants=["min"])
+    yield failure("clip_vector_bound", "Clip", {"x": normal("cb", 4), "min": normal("cv", 4)},
+                  "MODEL", constants=["min"])
 
 
 def prelus():

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <omp.h>
+#include <string.h>
+
+#include "api/objects.h"
+
+void gradcam_explainer_options_init(gradcam_explainer_options *options)
+{
+    memset(options, 0, sizeof *options);
+}
+
+/* ---- Input ---------------------------------------------------------------------------------- */
+
+static bool may_be_channels(int64_t extent)
+{
+    return extent == 1 || extent == 3;
+}
+
+/* Fills in an extent the model leaves free, or checks that it is what the caller asks for. */
+static gradcam_status settle_extent(int64_t *extent, int wanted, const char *what,
+                                    gradcam_error *error)
+{
+    GC_FAIL_IF(wanted < 0, error, GRADCAM_ERROR_ARGUMENT, "input %s: %d is negative", what, wanted);
+    if (*extent < 0)
+        *extent = wanted > 0 ? wanted : 224;
+    GC_FAIL_IF(wanted > 0 && wanted != *extent, error, GRADCAM_ERROR_SHAPE,
+               "input %s %d was asked for, but the model is fixed to %lld. Leave the size out, or "
+               "export the model with free extents.",
+               what, wanted, (long long)*extent);
+    return GRADCAM_OK;
+}
+
+static void suggest_size(const gradcam_explainer *e, int *width, int *height)
+{
+    const gc_tensor *const type = &e->feed.type;
+    const int first = e->is_nhwc ? 1 : 2;
+    if (*width == 0 && *height == 0 && type->dims[first] < 0 && type->dims[first + 1] < 0) {
+        *width = e->preprocessing.width;
+        *height = e->preprocessing.height;
+    }
+}
+
+static gradcam_status settle_picture_input(gradcam_explainer *e, int width, int height,
+                                           gradcam_error *error)
+{
+    gc_tensor *const type = &e->feed.type;
+    e->is_nhwc = !may_be_channels(type->dims[1]) && may_be_channels(type->dims[3]);
+    const int first = e->is_nhwc ? 1 : 2;
+    int64_t *const channels = &type->dims[e->is_nhwc ? 3 : 1];
+    if (*channels < 0)
+        *channels = 3;
+    suggest_size(e, &width, &height);
+    GC_TRY(settle_extent(&type->dims[first], height, "height", error));
+    GC_TRY(settle_extent(&type->dims[first + 1], width, "width", error));
+    if (!may_be_channels(*channels))
+        return GRADCAM_OK; /* takes ready tensors only */
+    e->height = (int)type->dims[first];
+    e->width = (int)type->dims[first + 1];
+    e->info.channels = (int)*channels;
+    return GRADCAM_OK;
+}
+
+static gradcam_status settle_shape(gradcam_explainer *e, const gradcam_explainer_options *options,
+                                   gradcam_error *error)
+{
+    char shape[GC_SHAPE_TEXT];
+    gc_tensor *const type = &e->feed.type;
+    const char *const name = e->model->graph->values[e->feed.value].name;
+    GC_FAIL_IF(type->rank < 1, error, GRADCAM_ERROR_SHAPE,
+               "the model does not say how many extents its input '%s' has; export it with a shape",
+               name);
+    GC_FAIL_IF(!gc_dtype_is_float(type->dtype), error, GRADCAM_ERROR_UNSUPPORTED,
+               "the model's input '%s' has the type %s; only floating-point inputs are supported",
+               name, gc_dtype_name(type->dtype));
+    if (type->dims[0] < 0)
+        type->dims[0] = 1;
+    if (type->rank == 4)
+        GC_TRY(settle_picture_input(e, options->width, options->height, error));
+    for (int i = 0; i < type->rank; i++)
+        GC_FAIL_IF(type->dims[i] < 1, error, GRADCAM_ERROR_SHAPE,
+                   "the model's input '%s' has the shape %s, which leaves extent %d open; export it "
+                   "with a fixed one",
+                   name, gc_shape_text(type, shape), i);
+    type->dtype = GC_FLOAT32;
+    return GRADCAM_OK;
+}
+
+/* Values given one by one are for pixels in [0,1]. */
+static gradcam_status override_values(gradcam_explainer *e, const float *values, int count,
+                                      const char *what, float *into, gradcam_error *error)
+{
+    gc_preprocessing *const p = &e->preprocessing;
+    if (count == 0)
+        return GRADCAM_OK;
+    GC_FAIL_IF(count != 1 && count != p->channels, error, GRADCAM_ERROR_ARGUMENT,
+               "%s: %d values were given; the network has %d channel%s, so give 1 or %d", what, count,
+               p->channels, p->channels == 1 ? "" : "s", p->channels);
+    for (int c = 0; c < p->channels; c++)
+        into[c] = values[count == 1 ? 0 : c];
+    p->scale = 1.0f / 255.0f;
+    e->info.preset = "custom";
+    e->info.source = "option";
+    return GRADCAM_OK;
+}
+
+static gradcam_status choose_preprocessing(gradcam_explainer *e,
+                                           const gradcam_explainer_options *options,
+                                           gradcam_error *error)
+{
+    const gradcam_model *const model = e->model;
+    if (options->preset == NULL && model->has_preprocessing) {
+        e->preprocessing = model->preprocessing;
+        e->info.preset = model->preset;
+        e->info.source = model->preset_source;
+        return GRADCAM_OK;
+    }
+    const char *const name = options->preset != NULL ? options->preset : gc_preprocessing_name(0);
+    e->info.source = options->preset != NULL ? "option" : "default";
+    GC_TRY(gc_preprocessing_preset(&e->preprocessing, name, error));
+    return gc_arena_string(e->arena, &e->info.preset, name, strlen(name), error);
+}
+
+static gradcam_status adapt_preprocessing(gradcam_explainer *e,
+                                          const gradcam_explainer_options *options,
+                                          gradcam_error *error)
+{
+    gc_preprocessing *const p = &e->preprocessing;
+    GC_TRY(gc_preprocessing_set_channels(p, e->info.channels, error));
+    GC_TRY(override_values(e, options->mean, options->mean_count, "mean", p->mean, error));
+    GC_TRY(override_values(e, options->std, options->std_count, "std", p->std, error));
+    if (options->fit != GRADCAM_FIT_AUTO) {
+        p->fit = options->fit;
+        p->resize_width = p->resize_height = p->resize_edge = 0;
+    }
+    if (options->resize_edge > 0)
+        p->resize_edge = options->resize_edge;
+    return GRADCAM_OK;
+}
+
+static void describe_preprocessing(gradcam_explainer *e)
+{
+    static const char *const fits[] = {"stretch", "stretch", "crop", "letterbox"};
+    const gc_preprocessing *const p = &e->preprocessing;
+    e->info.fit = fits[p->fit];
+    e->info.resample = gc_filter_name(p->filter);
+    e->info.resize_edge = p->fit == GRADCAM_FIT_CROP ? p->resize_edge : 0;
+    memcpy(e->info.mean, p->mean, sizeof e->info.mean);
+    memcpy(e->info.std, p->std, sizeof e->info.std);
+    e->info.scale = p->scale;
+    e->info.bgr = p->bgr;
+}
+
+gradcam_status gc_explainer_set_input(gradcam_explainer *e,
+                                      const gradcam_explainer_options *options,
+                                      gradcam_error *error)
+{
+    const gc_graph *const graph = e->model->graph;
+    e->feed = (gc_feed){.value = graph->inputs[0], .type = graph->values[graph->inputs[0]].type};
+    GC_TRY(choose_preprocessing(e, options, error));
+    GC_TRY(settle_shape(e, options, error));
+    if (e->width > 0)
+        GC_TRY(adapt_preprocessing(e, options, error));
+    e->info.model_path = e->model->path;
+    e->info.labels_source = e->model->labels_source;
+    e->info.name = graph->values[e->feed.value].name;
+    e->info.rank = e->feed.type.rank;
+    memcpy(e->info.dims, e->feed.type.dims, sizeof e->info.dims);
+    describe_preprocessing(e);
+    return GRADCAM_OK;
+}
+
+/* ---- Layers --------------------------------------------------------------------------------- */
+
+static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
+{
+    GC_TRY(gc_arena_new(e->arena, &e->layer_list, (size_t)e->layers.count, sizeof *e->layer_list,
+                        error));
+    for (int i = 0; i < e->layers.count; i++) {
+        const gc_candidate *const c = &e->layers.items[i];
+        const gc_value *const value = &e->graph->values[c->value];
+        const bool is_target = i == e->layers.chosen;
+        e->layer_list[i] = (gradcam_layer){.name = c->name,
+                                           .output = value->name,
+                                           .operator_name = c->op,
+                                           .index = i,
+                                           .is_target = is_target,
+                                           .reason = is_target ? e->layers.reason : NULL,
+                                           .rank = value->type.rank};
+        memcpy(e->layer_list[i].dims, value->type.dims, sizeof e->layer_list[i].dims);
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status choose_layer(gradcam_explainer *e, const gradcam_explainer_options *options,
+                                   gradcam_error *error)
+{
+    const int targets[] = {e->target.score, e->target.logits};
+    GC_TRY(gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, 2, error));
+    const int score = gc_graph_resolve(e->graph, e->target.score);
+    GC_TRY(gc_layers_find(&e->layers, e->graph, score, e->feed.type.rank, error));
+    if (options->layer != NULL)
+        GC_TRY(gc_layers_select(&e->layers, e->graph, e->model->graph, options->layer, error));
+    return list_layers(e, error);
+}
+
+/* ---- Plan ----------------------------------------------------------------------------------- */
+
+/* A label file that is one line off shifts every name: the classic silent mistake. */
+static gradcam_status check_labels(const gradcam_explainer *e, gradcam_error *error)
+{
+    const size_t labels = e->model->labels.count;
+    GC_FAIL_IF(e->classes > 0 && labels > 0 && labels != (size_t)e->classes, error,
+               GRADCAM_ERROR_ARGUMENT,
+               "%s has %zu labels, but the network has %lld classes; one more or less usually is a "
+               "background class. Give the labels that belong to this network.",
+               e->model->labels_source, labels, (long long)e->classes);
+    return GRADCAM_OK;
+}
+
+static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
+{
+    const int layer = e->layers.items[e->layers.chosen].value;
+    const int fetches[] = {e->target.logits, layer};
+    const gc_plan_request request = {.feeds = &e->feed,
+                                     .feed_count = 1,
+                                     .fetches = fetches,
+                                     .fetch_count = 2,
+                                     .target = e->target.score,
+                                     .layers = &layer,
+                                     .layer_count = 1};
+    return gc_plan_create(&e->plan, e->model->graph, e->model->packs, &request, error);
+}
+
+static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_options *options,
+                             gradcam_error *error)
+{
+    const double start = gc_now_ms();
+    GC_TRY(gc_arena_create(&e->arena, error));
+    GC_TRY(gc_explainer_set_input(e, options, error));
+    gc_target_find(&e->target, e->model->graph, e->model->graph->outputs[0],
+                   options->after_activation != 0);
+    e->info.score = e->target.text;
+    GC_TRY(choose_layer(e, options, error));
+    const int logits = gc_graph_resolve(e->graph, e->target.logits);
+    if (gc_target_classes(&e->graph->values[logits].type, e->feed.type.dims[0], &e->classes,
+                          NULL) != GRADCAM_OK)
+        e->classes = 0;
+    GC_TRY(check_labels(e, error));
+    GC_TRY(make_plan(e, error));
+    if (e->is_nhwc)
+        GC_TRY(gc_new(&e->planar, (size_t)gc_tensor_count(&e->feed.type), sizeof(float), error));
+    e->plan_ms = gc_now_ms() - start;
+    return GRADCAM_OK;
+}
+
+gradcam_status gradcam_explainer_create(gradcam_explainer **explainer, gradcam_model *model,
+                                        const gradcam_explainer_options *options,
+                                        gradcam_error *error)
+{
+    GC_FAIL_IF(explainer == NULL, error, GRADCAM_ERROR_ARGUMENT, "explainer: NULL");
+    *explainer = NULL;
+    GC_FAIL_IF(model == NULL, error, GRADCAM_ERROR_ARGUMENT, "model: NULL");
+    gradcam_explainer_options defaults;
+    gradcam_explainer_options_init(&defaults);
+    if (options == NULL)
+        options = &defaults;
+    GC_FAIL_IF(options->threads < 0 || options->mean_count < 0 || options->mean_count > 4 ||
+                   options->std_count < 0 || options->std_count > 4 ||
+                   (unsigned)options->fit > GRADCAM_FIT_LETTERBOX || options->resize_edge < 0,
+               error, GRADCAM_ERROR_ARGUMENT, "an explainer option is out of range");
+    GC_TRY(gc_new(explainer, 1, sizeof **explainer, error));
+    (*explainer)->model = gc_model_retain(model);
+    (*explainer)->threads = options->threads;
+    const int threads = omp_get_max_threads();
+    if (options->threads > 0)
+        omp_set_num_threads(options->threads);
+    const gradcam_status status = create(*explainer, options, error);
+    omp_set_num_threads(threads);
+    if (status != GRADCAM_OK) {
+        gradcam_explainer_destroy(explainer);
+        return gc_fail_context(error, status, "%s: ", model->path);
+    }
+    return GRADCAM_OK;
+}
+
+void gradcam_explainer_destroy(gradcam_explainer **explainer)
+{
+    if (explainer == NULL || *explainer == NULL)
+        return;
+    gradcam_explainer *const e = *explainer;
+    gc_plan_destroy(&e->plan);
+    gc_layers_free(&e->layers);
+    gc_graph_destroy(&e->graph);
+    gc_arena_destroy(&e->arena);
+    gc_free(e->planar);
+    gradcam_model_destroy(&e->model);
+    gc_free(e);
+    *explainer = NULL;
+}
+
+const gradcam_layer *gradcam_explainer_layers(const gradcam_explainer *explainer, size_t *count)
+{
+    *count = (size_t)explainer->layers.count;
+    return explainer->layer_list;
+}
+
+const gradcam_input_info *gradcam_explainer_input(const gradcam_explainer *explainer)
+{
+    return &explainer->info;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "api/objects.h"
+#include "onnx/reader.h"
+
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *gradcam_version(void)
+{
+    return VERSION_TEXT(GRADCAM_VERSION_MAJOR, GRADCAM_VERSION_MINOR, GRADCAM_VERSION_PATCH);
+}
+
+void gradcam_model_options_init(gradcam_model_options *options)
+{
+    memset(options, 0, sizeof *options);
+}
+
+/* Infinity and NaN are the values for which x * 0 is not 0, so one sum tells of all. */
+static bool is_finite(const gc_tensor *tensor)
+{
+    const float *const values = gc_floats(tensor);
+    const int64_t count = gc_tensor_count(tensor);
+    float sum = 0.0f;
+#pragma omp parallel for simd reduction(+ : sum) schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        sum += values[i] * 0.0f;
+    return sum == 0.0f;
+}
+
+/* Only what convolutions and matrix products use: a bound of Clip may well be infinite. */
+static gradcam_status check_weights(const gc_graph *graph, gradcam_error *error)
+{
+    static const char *const ops[] = {"Conv", "ConvTranspose", "Gemm", "MatMul",
+                                      "BatchNormalization"};
+    char text[GC_NODE_TEXT];
+    for (int n = 0; n < graph->node_count; n++) {
+        const gc_node *const node = &graph->nodes[n];
+        bool has_weights = false;
+        for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+            has_weights |= strcmp(node->op, ops[i]) == 0;
+        for (int i = 1; has_weights && i < node->input_count; i++) {
+            const int v = node->inputs[i];
+            const gc_constant *const c = v == GC_ABSENT ? NULL : graph->values[v].constant;
+            GC_FAIL_IF(c != NULL && gc_dtype_is_float(gc_constant_tensor(c)->dtype) &&
+                           !is_finite(gc_constant_tensor(c)),
+                       error, GRADCAM_ERROR_NUMERIC,
+                       "%s: the weight '%s' holds NaN or infinity; the training has diverged or the "
+                       "file is damaged. Export the model again.",
+                       gc_node_text(graph, node, text), graph->values[v].name);
+        }
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status check_inputs(const gc_graph *graph, gradcam_error *error)
+{
+    GC_FAIL_IF(graph->output_count < 1, error, GRADCAM_ERROR_MODEL, "the model has no output");
+    GC_FAIL_IF(graph->input_count < 1, error, GRADCAM_ERROR_MODEL, "the model has no input");
+    GC_FAIL_IF(graph->input_count > 1, error, GRADCAM_ERROR_UNSUPPORTED,
+               "the model has %d inputs ('%s', '%s', ...); only networks with one are supported",
+               graph->input_count, graph->values[graph->inputs[0]].name,
+               graph->values[graph->inputs[1]].name);
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_graph(gradcam_model *model, const char *path, gradcam_error *error)
+{
+    GC_TRY(gc_onnx_read_file(&model->graph, path, error));
+    gc_graph *const graph = model->graph;
+    gradcam_status status = gc_graph_remove_dead(graph, error);
+    if (status == GRADCAM_OK)
+        status = check_inputs(graph, error);
+    if (status == GRADCAM_OK)
+        status = gc_check_supported(graph, error);
+    if (status == GRADCAM_OK)
+        status = gc_fold_constants(graph, error);
+    if (status == GRADCAM_OK)
+        status = check_weights(graph, error);
+    if (status == GRADCAM_OK)
+        status = gc_prepare_batchnorm(graph, error);
+    return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);
+}
+
+static gradcam_status load(gradcam_model *model, const char *path,
+                           const gradcam_model_options *options, gradcam_error *error)
+{
+    const double start = gc_now_ms();
+    GC_TRY(gc_arena_create(&model->arena, error));
+    GC_TRY(gc_arena_string(model->arena, &model->path, path, strlen(path), error));
+    GC_TRY(read_graph(model, path, error));
+    GC_TRY(gc_packs_create(&model->packs, error));
+    GC_TRY(gc_model_learn(model, options, error));
+    model->load_ms = gc_now_ms() - start;
+    return GRADCAM_OK;
+}
+
+gradcam_status gradcam_model_load(gradcam_model **model, const char *path,
+                                  const gradcam_model_options *options, gradcam_error *error)
+{
+    GC_FAIL_IF(model == NULL, error, GRADCAM_ERROR_ARGUMENT, "model: NULL");
+    *model = NULL;
+    GC_FAIL_IF(path == NULL, error, GRADCAM_ERROR_ARGUMENT, "path: NULL");
+    gradcam_model_options defaults;
+    gradcam_model_options_init(&defaults);
+    GC_TRY(gc_new(model, 1, sizeof **model, error));
+    atomic_init(&(*model)->holds, 1);
+    const gradcam_status status = load(*model, path, options != NULL ? options : &defaults, error);
+    if (status != GRADCAM_OK)
+        gradcam_model_destroy(model);
+    return status;
+}
+
+gradcam_model *gc_model_retain(gradcam_model *model)
+{
+    atomic_fetch_add_explicit(&model->holds, 1, memory_order_relaxed);
+    return model;
+}
+
+void gradcam_model_destroy(gradcam_model **model)
+{
+    if (model == NULL || *model == NULL)
+        return;
+    gradcam_model *const m = *model;
+    *model = NULL;
+    if (atomic_fetch_sub_explicit(&m->holds, 1, memory_order_acq_rel) != 1)
+        return;
+    gc_packs_destroy(&m->packs);
+    gc_graph_destroy(&m->graph);
+    gc_labels_free(&m->labels);
+    gc_arena_destroy(&m->arena);
+    gc_free(m);
+}

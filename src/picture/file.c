@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "picture/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+static gradcam_status fail_errno(gradcam_error *error, const char *path, const char *what)
+{
+    char reason[128] = "";
+    const int code = errno;
+    if (strerror_r(code, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "error %d", code);
+    return gc_fail(error, GRADCAM_ERROR_FILE, "%s: %s: %s", path, what, reason);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+static ssize_t read_some(int fd, void *to, size_t size)
+{
+    ssize_t count;
+    do
+        count = read(fd, to, size < (1u << 30) ? size : 1u << 30);
+    while (count < 0 && errno == EINTR);
+    return count;
+}
+
+static gradcam_status enlarge(uint8_t **buffer, size_t used, size_t *capacity, gradcam_error *error)
+{
+    uint8_t *larger = NULL;
+    GC_TRY(gc_new_raw(&larger, *capacity, 2, error));
+    memcpy(larger, *buffer, used);
+    gc_free(*buffer);
+    *buffer = larger;
+    *capacity *= 2;
+    return GRADCAM_OK;
+}
+
+static gradcam_status fail_too_large(const char *path, uint64_t limit, gradcam_error *error)
+{
+    return gc_fail(error, GRADCAM_ERROR_LIMIT,
+                   "%s: the file is larger than the limit of %" PRIu64 " bytes", path, limit);
+}
+
+/* `buffer` always has room for one byte more: the final zero, and the probe for a longer file. */
+static gradcam_status read_all(int fd, const char *path, uint64_t limit, uint8_t **buffer,
+                               size_t capacity, size_t *size, gradcam_error *error)
+{
+    for (*size = 0;;) {
+        if (*size == capacity)
+            GC_TRY(enlarge(buffer, *size, &capacity, error));
+        const ssize_t count = read_some(fd, *buffer + *size, capacity - *size);
+        if (count < 0)
+            return fail_errno(error, path, "cannot be read");
+        if (count == 0)
+            break;
+        *size += (size_t)count;
+        if (*size > limit)
+            return fail_too_large(path, limit, error);
+    }
+    (*buffer)[*size] = 0;
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_open(int fd, const char *path, uint64_t limit, uint8_t **buffer,
+                                size_t *size, gradcam_error *error)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return fail_errno(error, path, "cannot be read");
+    GC_FAIL_IF(S_ISDIR(info.st_mode), error, GRADCAM_ERROR_FILE, "%s: is a folder", path);
+    const bool is_regular = S_ISREG(info.st_mode) && info.st_size > 0;
+    if (is_regular && (uint64_t)info.st_size > limit)
+        return fail_too_large(path, limit, error);
+    const size_t capacity = is_regular ? (size_t)info.st_size + 1 : 65536;
+    GC_TRY(gc_new_raw(buffer, capacity, 1, error));
+    return read_all(fd, path, limit, buffer, capacity, size, error);
+}
+
+gradcam_status gc_file_read(const char *path, uint64_t limit, void *bytes, size_t *size,
+                            gradcam_error *error)
+{
+    uint8_t *buffer = NULL;
+    *(void **)bytes = NULL;
+    *size = 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(error, path, "cannot be opened");
+    const gradcam_status status = read_open(fd, path, limit, &buffer, size, error);
+    close(fd);
+    if (status == GRADCAM_OK)
+        *(void **)bytes = buffer;
+    else
+        gc_free(buffer);
+    return status;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+static bool write_all(int fd, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        const ssize_t count = write(fd, bytes, size < (1u << 30) ? size : 1u << 30);
+        if (count < 0 && errno != EINTR)
+            return false;
+        if (count > 0) {
+            bytes += count;
+            size -= (size_t)count;
+        }
+    }
+    return true;
+}
+
+/* Closes in any case; errno is that of the first failure. */
+static bool write_and_close(int fd, const void *bytes, size_t size, bool is_regular)
+{
+    const bool ok = write_all(fd, bytes, size) && (!is_regular || fsync(fd) == 0);
+    const int code = errno;
+    if (close(fd) != 0 && ok)
+        return false;
+    errno = code;
+    return ok;
+}
+
+static gradcam_status write_device(const char *path, const void *bytes, size_t size,
+                                   gradcam_error *error)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || !write_and_close(fd, bytes, size, false))
+        return fail_errno(error, path, "cannot be written");
+    return GRADCAM_OK;
+}
+
+/* Opens a new file in the folder of `path`; its mode is what open makes of 0666 and the umask,
+ * which mkstemp would not give. `name` has room for the length of `path` and 32 bytes more. */
+static int open_temporary(const char *path, char *name)
+{
+    const char *const slash = strrchr(path, '/');
+    const int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        uint64_t number = 0;
+        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+            return -1;
+        sprintf(name, "%.*s.gradcam-%016" PRIx64, folder, path, number);
+        const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+static gradcam_status write_regular(const char *path, const void *bytes, size_t size,
+                                    gradcam_error *error)
+{
+    char *name = NULL;
+    GC_TRY(gc_new(&name, strlen(path) + 32, 1, error));
+    gradcam_status status = GRADCAM_OK;
+    const int fd = open_temporary(path, name);
+    if (fd < 0) {
+        status = fail_errno(error, path, "cannot be created");
+    } else if (!write_and_close(fd, bytes, size, true) || rename(name, path) != 0) {
+        status = fail_errno(error, path, "cannot be written");
+        unlink(name);
+    }
+    gc_free(name);
+    return status;
+}
+
+gradcam_status gc_file_write(const char *path, const void *bytes, size_t size, gradcam_error *error)
+{
+    struct stat info;
+    GC_FAIL_IF(path[0] == '\0', error, GRADCAM_ERROR_FILE,
+               "the name of the file to write is empty");
+    if (stat(path, &info) != 0)
+        return write_regular(path, bytes, size, error);
+    GC_FAIL_IF(S_ISDIR(info.st_mode), error, GRADCAM_ERROR_FILE, "%s: is a folder", path);
+    if (!S_ISREG(info.st_mode))
+        return write_device(path, bytes, size, error);
+    /* Replace the file that a link points to, not the link. */
+    char *const target = realpath(path, NULL);
+    if (target == NULL)
+        return fail_errno(error, path, "cannot be written");
+    const gradcam_status status = write_regular(target, bytes, size, error);
+    free(target);
+    return status;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files: read with a limit, written so that they appear whole or not at all. */
+#ifndef GC_PICTURE_FILE_H
+#define GC_PICTURE_FILE_H
+
+#include "base/error.h"
+
+/**
+ * Reads a whole file; pipes work, too.
+ *
+ * @param limit greatest number of bytes.
+ * @param bytes receives `*size` bytes and one zero more; release with gc_free. NULL on failure.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _LIMIT, _MEMORY; messages name the path.
+ */
+gradcam_status gc_file_read(const char *path, uint64_t limit, void *bytes, size_t *size,
+                            gradcam_error *error);
+
+/**
+ * Writes a whole file: to a temporary name in the same folder, synced, renamed. On failure nothing
+ * is left behind and a file that was there before is untouched. A link is followed; a device or a
+ * pipe is written to directly.
+ *
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MEMORY; messages name the path.
+ */
+gradcam_status gc_file_write(const char *path, const void *bytes, size_t size,
+                             gradcam_error *error);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "picture/view.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "picture/resize.h"
+
+enum { LETTERBOX_GREY = 114, MAX_RESIZED = 1 << 30 };
+
+/* Offset of the centre crop, or of the centred picture in a larger input: torchvision rounds the
+ * first half to even, and puts the odd pixel of its padding to the end. */
+static int centre_offset(int resized, int input)
+{
+    if (input >= resized)
+        return (input - resized) / 2;
+    const int surplus = resized - input, half = surplus / 2;
+    return -(surplus % 2 == 0 ? half : half + half % 2);
+}
+
+static gradcam_status check_extents(const gc_view *v, gradcam_error *error)
+{
+    GC_FAIL_IF(v->picture_width < 1 || v->picture_height < 1 || v->input_width < 1 ||
+                   v->input_height < 1,
+               error, GRADCAM_ERROR_ARGUMENT,
+               "a picture of %d x %d pixels cannot become an input of %d x %d", v->picture_width,
+               v->picture_height, v->input_width, v->input_height);
+    return GRADCAM_OK;
+}
+
+static gradcam_status set_resized(gc_view *v, int64_t width, int64_t height, gradcam_error *error)
+{
+    GC_FAIL_IF(width < 1 || height < 1, error, GRADCAM_ERROR_ARGUMENT,
+               "the size to resize to must be at least 1 x 1, not %lld x %lld", (long long)width,
+               (long long)height);
+    GC_FAIL_IF(width > MAX_RESIZED || height > MAX_RESIZED, error, GRADCAM_ERROR_LIMIT,
+               "a picture of %d x %d pixels would be resized to %lld x %lld before the crop; the "
+               "limit is %d",
+               v->picture_width, v->picture_height, (long long)width, (long long)height,
+               (int)MAX_RESIZED);
+    v->resized_width = (int)width;
+    v->resized_height = (int)height;
+    v->offset_x = centre_offset(v->resized_width, v->input_width);
+    v->offset_y = centre_offset(v->resized_height, v->input_height);
+    return GRADCAM_OK;
+}
+
+static gradcam_status make_crop(gc_view *v, int resize_edge, gradcam_error *error)
+{
+    const int64_t w = v->picture_width, h = v->picture_height;
+    const int64_t input = v->input_width < v->input_height ? v->input_width : v->input_height;
+    const int64_t edge = resize_edge != 0 ? resize_edge : input * 256 / 224;
+    return w <= h ? set_resized(v, edge, edge * h / w, error)
+                  : set_resized(v, edge * w / h, edge, error);
+}
+
+static gradcam_status make_letterbox(gc_view *v, gradcam_error *error)
+{
+    const double ratio = fmin((double)v->input_height / v->picture_height,
+                              (double)v->input_width / v->picture_width);
+    v->fill = LETTERBOX_GREY;
+    /* nearbyint rounds half to even as Python does; a thin picture keeps one pixel. */
+    return set_resized(v, (int64_t)fmax(nearbyint(v->picture_width * ratio), 1.0),
+                       (int64_t)fmax(nearbyint(v->picture_height * ratio), 1.0), error);
+}
+
+gradcam_status gc_view_make(gc_view *view, gradcam_fit fit, int resize_edge, int picture_width,
+                            int picture_height, int input_width, int input_height,
+                            gradcam_error *error)
+{
+    *view = (gc_view){.picture_width = picture_width,
+                      .picture_height = picture_height,
+                      .input_width = input_width,
+                      .input_height = input_height};
+    GC_TRY(check_extents(view, error));
+    switch (fit) {
+    case GRADCAM_FIT_AUTO:
+    case GRADCAM_FIT_STRETCH:
+        return set_resized(view, input_width, input_height, error);
+    case GRADCAM_FIT_CROP:
+        return make_crop(view, resize_edge, error);
+    case GRADCAM_FIT_LETTERBOX:
+        return make_letterbox(view, error);
+    }
+    return gc_fail(error, GRADCAM_ERROR_ARGUMENT, "unknown fit %d", (int)fit);
+}
+
+gradcam_status gc_view_make_resized(gc_view *view, int resized_width, int resized_height,
+                                    int picture_width, int picture_height, int input_width,
+                                    int input_height, gradcam_error *error)
+{
+    *view = (gc_view){.picture_width = picture_width,
+                      .picture_height = picture_height,
+                      .input_width = input_width,
+                      .input_height = input_height};
+    GC_TRY(check_extents(view, error));
+    return set_resized(view, resized_width, resized_height, error);
+}
+
+static double to_input(double at, int picture, int resized, int offset)
+{
+    return at * ((double)resized / picture) + offset;
+}
+
+static double to_picture(double at, int picture, int resized, int offset)
+{
+    return (at - offset) * ((double)picture / resized);
+}
+
+void gc_view_to_input(const gc_view *view, double x, double y, double *input_x, double *input_y)
+{
+    *input_x = to_input(x, view->picture_width, view->resized_width, view->offset_x);
+    *input_y = to_input(y, view->picture_height, view->resized_height, view->offset_y);
+}
+
+void gc_view_to_picture(const gc_view *view, double x, double y, double *picture_x,
+                        double *picture_y)
+{
+    *picture_x = to_picture(x, view->picture_width, view->resized_width, view->offset_x);
+    *picture_y = to_picture(y, view->picture_height, view->resized_height, view->offset_y);
+}
+
+/* ---- Maps ---------------------------------------------------------------------------------- */
+
+/* Where a row or column of the picture lies in the map; outside of the input: low is -1. */
+static gc_tap locate(int i, int picture, int resized, int offset, int input, int map)
+{
+    const double at = to_input(i + 0.5, picture, resized, offset);
+    if (at < 0.0 || at >= input)
+        return (gc_tap){-1, 0, 0.0f};
+    return gc_tap_at(at * ((double)map / input), map);
+}
+
+static void map_row(const gc_view *v, const float *map, int map_width, const gc_tap *across,
+                    gc_tap down, float *out, uint8_t *seen)
+{
+    for (int x = 0; x < v->picture_width; x++) {
+        const bool is_seen = down.low >= 0 && across[x].low >= 0;
+        out[x] = is_seen ? gc_tap_sample(map, map_width, across[x], down) : 0.0f;
+        if (seen != NULL)
+            seen[x] = is_seen;
+    }
+}
+
+gradcam_status gc_view_map_to_picture(const gc_view *view, const float *map, int map_width,
+                                      int map_height, float *out, uint8_t *seen,
+                                      gradcam_error *error)
+{
+    const gc_view *const v = view;
+    gc_tap *across = NULL;
+    GC_TRY(gc_new(&across, (size_t)v->picture_width, sizeof *across, error));
+    for (int x = 0; x < v->picture_width; x++)
+        across[x] =
+            locate(x, v->picture_width, v->resized_width, v->offset_x, v->input_width, map_width);
+#pragma omp parallel for schedule(static) if (v->picture_height > 64)
+    for (int y = 0; y < v->picture_height; y++) {
+        const size_t start = (size_t)y * (size_t)v->picture_width;
+        const gc_tap down = locate(y, v->picture_height, v->resized_height, v->offset_y,
+                                   v->input_height, map_height);
+        map_row(v, map, map_width, across, down, out + start, seen != NULL ? seen + start : NULL);
+    }
+    gc_free(across);
+    return GRADCAM_OK;
+}
