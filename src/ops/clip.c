@@ -16,10 +16,6 @@ static gradcam_status check_bound(const gc_call *call, int index)
     GC_TRY(gc_check_same_storage(call, index));
     if (gc_tensor_count(call->inputs[index]) != 1)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "input %d must be a scalar", index);
-    if (call->inputs[index]->data == NULL)
-        return gc_op_fail(call, GRADCAM_ERROR_UNSUPPORTED,
-                          "input %d (a bound) must be constant, but it depends on the picture",
-                          index);
     return GRADCAM_OK;
 }
 
@@ -70,6 +66,17 @@ static gradcam_status forward(const gc_call *call)
     return GRADCAM_OK;
 }
 
+/* What was clipped to a bound belongs to the bound. */
+static float bound_gradient(const gc_call *call, const float *gy, float bound)
+{
+    const float *const y = gc_floats(call->outputs[0]);
+    const int64_t count = gc_tensor_count(call->outputs[0]);
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++)
+        sum += y[i] == bound ? (double)gy[i] : 0.0;
+    return (float)sum;
+}
+
 static gradcam_status backward(const gc_call *call, const gc_tensor *const *output_grads,
                                gc_tensor *const *input_grads)
 {
@@ -77,6 +84,12 @@ static gradcam_status backward(const gc_call *call, const gc_tensor *const *outp
     const float *const y = gc_floats(call->outputs[0]);
     const float *const gy = gc_floats(output_grads[0]);
     const int64_t count = gc_tensor_count(output_grads[0]);
+    for (int i = 1; i < call->input_count; i++)
+        if (input_grads[i] != NULL) /* the upper bound wins where they cross */
+            gc_floats(input_grads[i])[0] =
+                i == 1 && low >= high ? 0.0f : bound_gradient(call, gy, i == 1 ? low : high);
+    if (input_grads[0] == NULL)
+        return GRADCAM_OK;
     float *const gx = gc_floats(input_grads[0]);
 #pragma omp parallel for simd schedule(static) if (count > GC_PARALLEL_ELEMENTS)
     for (int64_t i = 0; i < count; i++)
@@ -92,7 +105,7 @@ const gc_op gc_op_Clip = {
     .max_inputs = 3,
     .max_outputs = 1,
     .layouts = GC_OP_ELEMENTWISE,
-    .backward_reads = GC_READS_OUTPUTS,
+    .backward_reads = GC_READS_OUTPUTS | GC_READS_PARAMETERS,
     .is_in_place = true,
     .infer = infer,
     .forward = forward,

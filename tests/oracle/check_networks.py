@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 import torchvision
 
+from onnx_torch import Network
+
 warnings.filterwarnings("ignore")
 
 
@@ -165,6 +167,28 @@ def export(model, x, path, opset):
                       output_names=["logits"], dynamic_axes={"input": {0: "batch"}})
 
 
+def check_layer(tool, path, prefix, dims, x, index, layer):
+    """Another layer, against the ONNX file run with PyTorch operators."""
+    done = subprocess.run([tool, path, prefix + ".input.f32", dims, str(layer), str(index), prefix],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        return False, done.stderr.strip()
+    words = done.stdout.split()
+    values = (network := Network(path)).run(x, words[words.index("output") + 1])
+    activation = values[words[words.index("output") + 1]]
+    gradient, = torch.autograd.grad(values[network.output].flatten()[index], activation)
+    gradient = gradient.detach().double().numpy()
+    found = read(prefix, "gradient", gradient.shape)
+    difference = np.abs(found - gradient).max() / np.abs(gradient).max()
+    return difference <= 1e-4, f"{layer} {difference:.1e}"
+
+
+def check_layers(tool, path, prefix, dims, x, index, count):
+    results = [check_layer(tool, path, prefix, dims, x, index, int(count * share))
+               for share in (0.3, 0.55, 0.8)]
+    return all(good for good, _ in results), "; ".join(text for _, text in results)
+
+
 def check(tool, name, opset, folder, timing):
     model = build(name)
     size = NETWORKS[name][1]
@@ -177,7 +201,6 @@ def check(tool, name, opset, folder, timing):
     command = [tool, path, prefix + ".input.f32", f"1x3x{size}x{size}", "-", "-1", prefix]
     done = subprocess.run(command + (["time", "15"] if timing else []), capture_output=True,
                           text=True)
-    os.remove(path)
     if done.returncode != 0:
         return False, done.stderr.strip()
     found = read(prefix, "logits", logits.shape)
@@ -194,6 +217,12 @@ def check(tool, name, opset, folder, timing):
     good = d_logits <= 1e-3 and d_gradient <= 1e-4 and d_map <= 1e-3 and correlation >= 0.99999
     text = (f"logits {d_logits:.1e} gradient {d_gradient:.1e} map {d_map:.1e} "
             f"correlation {correlation:.7f}")
+    words = done.stdout.split()
+    good_layers, layers = check_layers(tool, path, prefix, f"1x3x{size}x{size}", x, index,
+                                       int(words[words.index("candidates") + 1]))
+    os.remove(path)
+    good = good and good_layers
+    text += f"  gradients at layers {layers}"
     if timing:
         text += "  " + " ".join(done.stdout.split("\n")[0::2])
     return good, text

@@ -6,7 +6,7 @@
  *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after] [time N]
  *
  * DIMS is like 1x3x224x224. Writes PREFIX.{logits,activation,gradient,map}.f32 and prints one line
- * "layer NAME SHAPE classes N class C" and, with "time", the median milliseconds.
+ * "layer NAME output TENSOR shape S classes N class C ..." and, with "time", the median milliseconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,9 +115,9 @@ static int write_all(run *r, const char *prefix, const float *map)
     const gc_tensor *const g = gc_plan_gradient(r->plan, 0);
     const gc_candidate *const layer = &r->layers.items[r->layers.chosen];
     char shape[GC_SHAPE_TEXT];
-    printf("layer %s %s classes %lld class %d nodes %d memory %zu\n", layer->name,
-           gc_shape_text(a, shape), (long long)r->classes, r->class_index, r->graph->node_count,
-           gc_plan_memory(r->plan));
+    printf("layer %s output %s shape %s classes %lld class %d candidates %d memory %zu\n", layer->name,
+           r->specialized->values[layer->value].name, gc_shape_text(a, shape),
+           (long long)r->classes, r->class_index, r->layers.count, gc_plan_memory(r->plan));
     return write_floats(prefix, "logits", gc_floats(logits), gc_tensor_count(logits)) |
            write_floats(prefix, "activation", gc_floats(a), gc_tensor_count(a)) |
            write_floats(prefix, "gradient", gc_floats(g), gc_tensor_count(g)) |
@@ -178,9 +178,8 @@ static gradcam_status work(run *r, int argc, char **argv, gradcam_error *error)
     fclose(file);
     GC_FAIL_IF(got != (size_t)gc_tensor_count(in), error, GRADCAM_ERROR_FILE, "%s: too short",
                argv[2]);
-    GC_TRY(gc_target_classes(&r->specialized->values[gc_graph_resolve(
-                                 r->specialized, r->target.logits)].type,
-                             in->dims[0], &r->classes, error));
+    if (gc_target_classes(gc_plan_fetch(r->plan, 0), in->dims[0], &r->classes, NULL) != GRADCAM_OK)
+        r->classes = gc_tensor_count(gc_plan_fetch(r->plan, 0)); /* any element may be explained */
     float *map = NULL;
     const gc_candidate *const layer = &r->layers.items[r->layers.chosen];
     GC_TRY(gc_new(&map, (size_t)gc_tensor_count(&r->specialized->values[layer->value].type),

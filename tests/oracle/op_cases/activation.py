@@ -123,9 +123,8 @@ def clips():
     yield case("clip_int", "Clip", {"x": ints(-5, 0, 3, 9), "min": scalar(-1, np.int64),
                                     "max": scalar(4, np.int64)},
                lambda x, l, h: torch.clamp(x, -1, 4), constants=["min", "max"])
-    yield failure("clip_computed_bound", "Clip", {"x": normal("cb", 4), "min": scalar(-1),
-                                                  "max": scalar(1)}, "UNSUPPORTED",
-                  constants=["min"])
+    yield case("clip_computed_bounds", "Clip", {"x": spread("clip_fed", -1, 1), "min": scalar(-1),
+                                                "max": scalar(1)}, torch.clamp)
     yield failure("clip_vector_bound", "Clip", {"x": normal("cb", 4), "min": normal("cv", 4)},
                   "MODEL", constants=["min"])
 
