@@ -164,6 +164,13 @@ static void fill_filter(const gc_resize_rule *rule, const gc_resize_axis *axis, 
         weight[t] = (float)((double)weight[t] / sum);
 }
 
+/* A region given in float32 that ends at the border must not miss it by a rounding error. */
+static bool is_beyond(const gc_resize_axis *axis, double x)
+{
+    const double slack = 1e-6 * (double)axis->in;
+    return x < -slack || x > (double)(axis->in - 1) + slack;
+}
+
 static void fill_outside(const gc_resize_axis *axis, int64_t *index, float *weight)
 {
     for (int64_t t = 0; t < axis->taps; t++) {
@@ -178,7 +185,7 @@ void gc_resize_fill_taps(const gc_resize_rule *rule, const gc_resize_axis *axis,
     const bool is_crop = rule->coordinate == GC_RESIZE_TF_CROP_AND_RESIZE;
     for (int64_t o = 0; o < axis->out; o++, index += axis->taps, weight += axis->taps) {
         const double x = coordinate_of(rule, axis, o);
-        if (is_crop && (x < 0.0 || x > (double)(axis->in - 1)))
+        if (is_crop && is_beyond(axis, x))
             fill_outside(axis, index, weight);
         else if (rule->mode == GC_RESIZE_NEAREST)
             fill_nearest(rule, axis, x, index, weight);
