@@ -93,7 +93,11 @@ tidy() {
     local root
     root=$(pwd)
     # Generated code lies in the build folder and is left out.
-    run-clang-tidy -quiet -p "$top/clang" "^$root/(src|examples|tests)/"
+    run-clang-tidy -quiet -p "$top/clang" "^$root/(src|examples|tests)/" >"$logs/tidy-full.log" 2>&1
+    local code=$?
+    # One line a finding; how the analyser came to it is in the full log.
+    sed 's/\x1b\[[0-9;]*m//g' "$logs/tidy-full.log" | grep -E '(error|warning): ' | sort -u
+    return $code
 }
 
 stage_tidy() {

@@ -49,8 +49,12 @@ static gradcam_status labels_from_metadata(gradcam_model *model, gradcam_error *
 {
     const char *const json = metadata(model, "id2label");
     const char *const text = metadata(model, "labels");
-    if (json != NULL)
-        return gc_labels_from_json(&model->labels, json, strlen(json), error);
+    if (json != NULL) {
+        /* The value is what config.json has under that name. */
+        const char *object = NULL;
+        GC_TRY(gc_arena_format(model->arena, &object, error, "{\"id2label\":%s}", json));
+        return gc_labels_from_json(&model->labels, object, strlen(object), error);
+    }
     if (text == NULL || text[0] == '\0')
         return GRADCAM_OK;
     char *lines = NULL;

@@ -125,7 +125,7 @@ static int distance(const char *a, const char *b)
 {
     const int rows = minimum((int)strlen(a), NAME_LIMIT);
     const int columns = minimum((int)strlen(b), NAME_LIMIT);
-    int costs[NAME_LIMIT + 1];
+    int costs[NAME_LIMIT + 1] = {0};
     for (int j = 0; j <= columns; j++)
         costs[j] = j;
     for (int i = 1; i <= rows; i++) {

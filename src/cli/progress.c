@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* struct winsize */
 #include "cli/progress.h"
 
 #include <stdio.h>

@@ -100,6 +100,9 @@ gradcam_status gc_pieces_add(gc_pieces *pieces, uint64_t number, gc_bytes bytes,
 /** Reads one serialized node: adds it, or its constant, or the body of the function it calls. */
 gradcam_status gc_build_node(gc_builder *builder, const gc_scope *scope, gc_bytes bytes);
 
+/** Reads the serialized main graph: the whole of it, canonical and sorted. */
+gradcam_status gc_build_graph(gc_builder *builder, const gc_scope *scope, gc_bytes bytes);
+
 /** Takes the model's functions in; release with gc_functions_close. */
 gradcam_status gc_functions_open(gc_builder *builder, const gc_pieces *serialized);
 void gc_functions_close(gc_builder *builder);

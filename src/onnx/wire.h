@@ -39,7 +39,8 @@ typedef struct gc_field {
 
 static inline gc_wire gc_wire_of(gc_bytes bytes)
 {
-    return (gc_wire){.at = bytes.data, .end = bytes.data + bytes.size};
+    const uint8_t *const end = bytes.data != NULL ? bytes.data + bytes.size : NULL;
+    return (gc_wire){.at = bytes.data, .end = end};
 }
 
 /** The next field; false at the end and where wire->malformed is set. */

@@ -19,6 +19,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CASES = HERE / "cases"
+FIXTURES = ROOT / "tests" / "fixtures" / "cli"
 SKIPPED = 77
 
 
@@ -39,6 +40,13 @@ def make_tool_folder(folder, tool):
     script.chmod(0o755)
 
 
+def readable(output):
+    """Text in which the paths of this machine have become the names of variables."""
+    text = output.decode("utf-8", "replace")
+    text = text.replace(str(FIXTURES), "$FIXTURES")
+    return text.replace(str(shared_folder()), "$GRADCAM_SHARED")
+
+
 def run_case(name, tool):
     """(exit code, stdout, stderr) of one case in a fresh folder."""
     with tempfile.TemporaryDirectory(prefix="gradcam-cli-") as top:
@@ -49,7 +57,7 @@ def run_case(name, tool):
         environment = {
             **os.environ,
             "PATH": f"{top / 'bin'}:{HERE}:{os.environ['PATH']}",
-            "FIXTURES": str(ROOT / "tests" / "fixtures" / "cli"),
+            "FIXTURES": str(FIXTURES),
             "GRADCAM_SHARED": str(shared_folder()),
             "LC_ALL": "C.UTF-8",
             "HOME": str(work),
@@ -62,8 +70,7 @@ def run_case(name, tool):
             capture_output=True,
             timeout=600,
         )
-    decode = lambda data: data.decode("utf-8", "replace")
-    return done.returncode, decode(done.stdout), decode(done.stderr)
+    return done.returncode, readable(done.stdout), readable(done.stderr)
 
 
 def glob_to_regex(pattern):

@@ -163,9 +163,9 @@ static void external_data_needs_a_folder(void)
 {
     size_t size;
     gc_graph *graph = NULL;
-    uint8_t *const bytes = read_bytes(fixture("encodings.onnx"), &size);
-    CHECK_INT(gc_onnx_read(&graph, bytes, size, NULL, &error), GRADCAM_OK);
-    gc_graph_destroy(&graph); /* unused there; used here: */
+    uint8_t *const bytes = read_bytes(fixture("bad_external_short.onnx"), &size);
+    CHECK_INT(gc_onnx_read(&graph, bytes, size, NULL, &error), GRADCAM_ERROR_UNSUPPORTED);
+    CHECK(strstr(error.message, "'encodings.bin'") != NULL);
     free(bytes);
 }
 
@@ -419,7 +419,7 @@ static void other_files_are_recognised(void)
 /* The opset import is the last field of these files, so that no prefix is a model. */
 static void every_prefix_is_refused(void)
 {
-    static const char *const names[] = {"upgrade1.onnx", "encodings.onnx", "typed.onnx",
+    static const char *const names[] = {"upgrade1.onnx", "encodings.onnx", "absent.onnx",
                                         "inputs.onnx"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t size;
@@ -431,7 +431,11 @@ static void every_prefix_is_refused(void)
             memcpy(part + 1, bytes, cut);
             const gradcam_status status =
                 gc_onnx_read(&graph, part + 1, cut, FIXTURES "/onnx", &error);
-            CHECK(status == GRADCAM_ERROR_MODEL && graph == NULL);
+            if (status != GRADCAM_ERROR_MODEL || graph != NULL) {
+                fprintf(stderr, "%s cut to %zu of %zu bytes: status %d\n", names[i], cut, size,
+                        status);
+                test_failures++;
+            }
             gc_graph_destroy(&graph);
             free(part);
         }

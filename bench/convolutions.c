@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a whole explanation costs beside its convolutions alone.
+ *
+ *   convolutions MODEL 1x3x224x224 [ROUNDS]
+ *
+ * In each round: one warm explanation (forward, backward, map) and each convolution of the network
+ * as a bare oneDNN primitive with the layouts it likes best (no activation, no addition), one after
+ * the other. Prints medians of the rounds and their ratio.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cam/layers.h"
+#include "cam/method.h"
+#include "cam/target.h"
+#include "engine/plan.h"
+#include "onnx/reader.h"
+
+enum { MAX_ROUNDS = 1000 };
+
+typedef struct bare_conv {
+    gc_kernel *kernel;
+    void *src, *dst, *scratch;
+} bare_conv;
+
+typedef struct bench {
+    gc_graph *graph, *specialized;
+    gc_packs *packs;
+    gc_dnnl *dnnl;
+    gc_plan *plan;
+    gc_layers layers;
+    gc_target target;
+    gc_feed feed;
+    float *map;
+    bare_conv *convs;
+    int conv_count;
+} bench;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static gradcam_status load(bench *b, const char *path, gradcam_error *error)
+{
+    GC_TRY(gc_onnx_read_file(&b->graph, path, error));
+    GC_TRY(gc_graph_remove_dead(b->graph, error));
+    GC_TRY(gc_check_supported(b->graph, error));
+    GC_TRY(gc_fold_constants(b->graph, error));
+    GC_TRY(gc_prepare_batchnorm(b->graph, error));
+    GC_TRY(gc_packs_create(&b->packs, error));
+    return gc_dnnl_create(&b->dnnl, error);
+}
+
+static gradcam_status prepare_plan(bench *b, gradcam_error *error)
+{
+    b->feed.value = b->graph->inputs[0];
+    gc_target_find(&b->target, b->graph, b->graph->outputs[0], false);
+    GC_TRY(gc_specialize(&b->specialized, b->graph, &b->feed, 1, &b->target.score, 1, error));
+    const int score = gc_graph_resolve(b->specialized, b->target.score);
+    GC_TRY(gc_layers_find(&b->layers, b->specialized, score, b->feed.type.rank, error));
+    const int layer = b->layers.items[b->layers.chosen].value;
+    const int fetches[] = {b->target.logits, layer};
+    const gc_plan_request request = {.feeds = &b->feed,
+                                     .feed_count = 1,
+                                     .fetches = fetches,
+                                     .fetch_count = 2,
+                                     .target = b->target.score,
+                                     .layers = &layer,
+                                     .layer_count = 1};
+    GC_TRY(gc_plan_create(&b->plan, b->graph, b->packs, &request, error));
+    const gc_tensor *const type = &b->specialized->values[layer].type;
+    return gc_new(&b->map, (size_t)gc_tensor_count(type), sizeof *b->map, error);
+}
+
+static gradcam_status explain(bench *b, gradcam_error *error)
+{
+    GC_TRY(gc_plan_forward(b->plan, error));
+    gc_tensor *const seed = gc_plan_seed(b->plan);
+    memset(seed->data, 0, gc_tensor_bytes(seed));
+    gc_floats(seed)[0] = 1.0f;
+    GC_TRY(gc_plan_backward(b->plan, error));
+    const gc_tensor *const a = gc_plan_fetch(b->plan, 1), *const g = gc_plan_gradient(b->plan, 0);
+    gc_method_find("gradcam")->map(gc_floats(a), gc_floats(g), a->dims[1],
+                                   gc_tensor_count(a) / a->dims[1], b->map);
+    return GRADCAM_OK;
+}
+
+static gradcam_status add_conv(bench *b, const gc_node *node, gradcam_error *error)
+{
+    const gc_value *const values = b->specialized->values;
+    const gc_call call = {.graph = b->specialized, .node = node, .error = error};
+    const bool has_bias = node->input_count > 2 && node->inputs[2] != GC_ABSENT;
+    gc_conv_spec spec = {.src = values[node->inputs[0]].type,
+                         .dst = values[node->outputs[0]].type,
+                         .weights = values[node->inputs[1]].constant,
+                         .bias = has_bias ? values[node->inputs[2]].constant : NULL,
+                         .group = gc_attr_int(node, "group", 1)};
+    int64_t out[GC_MAX_SPATIAL];
+    bare_conv *const conv = &b->convs[b->conv_count];
+    if (spec.weights == NULL)
+        return GRADCAM_OK;
+    GC_TRY(gc_window_resolve(&call, &spec.src, gc_constant_tensor(spec.weights)->dims + 2,
+                             &spec.window, out));
+    GC_TRY(gc_dnnl_conv(b->dnnl, b->packs, &spec, &conv->kernel, error));
+    if (conv->kernel == NULL)
+        return GRADCAM_OK;
+    b->conv_count++;
+    spec.src.layout = gc_kernel_src_layout(conv->kernel);
+    spec.dst.layout = gc_kernel_dst_layout(conv->kernel);
+    GC_TRY(gc_new(&conv->src, 1, gc_tensor_bytes(&spec.src), error));
+    GC_TRY(gc_new(&conv->dst, 1, gc_tensor_bytes(&spec.dst), error));
+    GC_TRY(gc_new(&conv->scratch, 1, gc_kernel_scratch(conv->kernel), error));
+    gc_kernel_bind(conv->kernel, GC_ARG_SRC, conv->src);
+    gc_kernel_bind(conv->kernel, GC_ARG_DST, conv->dst);
+    gc_kernel_bind(conv->kernel, GC_ARG_SCRATCH, conv->scratch);
+    return GRADCAM_OK;
+}
+
+static gradcam_status prepare_convs(bench *b, gradcam_error *error)
+{
+    GC_TRY(gc_new(&b->convs, (size_t)b->specialized->node_count, sizeof *b->convs, error));
+    for (int n = 0; n < b->specialized->node_count; n++)
+        if (strcmp(b->specialized->nodes[n].op, "Conv") == 0)
+            GC_TRY(add_conv(b, &b->specialized->nodes[n], error));
+    return GRADCAM_OK;
+}
+
+static gradcam_status run_convs(bench *b, gradcam_error *error)
+{
+    for (int i = 0; i < b->conv_count; i++)
+        GC_TRY(gc_kernel_run(b->convs[i].kernel, error));
+    return GRADCAM_OK;
+}
+
+static gradcam_status measure(bench *b, int rounds, gradcam_error *error)
+{
+    static double whole[MAX_ROUNDS], convs[MAX_ROUNDS];
+    for (int i = -2; i < rounds; i++) { /* two rounds to warm up */
+        const double start = now();
+        GC_TRY(explain(b, error));
+        const double middle = now();
+        GC_TRY(run_convs(b, error));
+        const double end = now();
+        whole[i < 0 ? 0 : i] = middle - start;
+        convs[i < 0 ? 0 : i] = end - middle;
+    }
+    qsort(whole, (size_t)rounds, sizeof whole[0], ascending);
+    qsort(convs, (size_t)rounds, sizeof convs[0], ascending);
+    printf("explanation   median %.2f ms (%.2f to %.2f)\n", whole[rounds / 2], whole[0],
+           whole[rounds - 1]);
+    printf("%3d convolutions median %.2f ms (%.2f to %.2f)\n", b->conv_count, convs[rounds / 2],
+           convs[0], convs[rounds - 1]);
+    printf("ratio %.3f\n", whole[rounds / 2] / convs[rounds / 2]);
+    return GRADCAM_OK;
+}
+
+static void parse_dims(const char *text, gc_tensor *type)
+{
+    int64_t dims[GC_MAX_RANK];
+    int rank = 0;
+    char *end = NULL;
+    for (const char *at = text; rank < GC_MAX_RANK; at = end + 1) {
+        dims[rank++] = strtoll(at, &end, 10);
+        if (*end != 'x')
+            break;
+    }
+    gc_tensor_describe(type, GC_FLOAT32, rank, dims);
+}
+
+static void release(bench *b)
+{
+    for (int i = 0; i < b->conv_count; i++) {
+        gc_kernel_destroy(&b->convs[i].kernel);
+        gc_free(b->convs[i].src);
+        gc_free(b->convs[i].dst);
+        gc_free(b->convs[i].scratch);
+    }
+    gc_free(b->convs);
+    gc_free(b->map);
+    gc_plan_destroy(&b->plan);
+    gc_layers_free(&b->layers);
+    gc_graph_destroy(&b->specialized);
+    gc_graph_destroy(&b->graph);
+    gc_packs_destroy(&b->packs);
+    gc_dnnl_destroy(&b->dnnl);
+}
+
+int main(int argc, char **argv)
+{
+    gradcam_error error = {0};
+    bench b = {0};
+    const int rounds = argc > 3 ? atoi(argv[3]) : 50;
+    if (argc < 3 || rounds < 1 || rounds > MAX_ROUNDS) {
+        fprintf(stderr, "usage: convolutions MODEL 1x3x224x224 [ROUNDS, at most %d]\n", MAX_ROUNDS);
+        return GRADCAM_ERROR_ARGUMENT;
+    }
+    parse_dims(argv[2], &b.feed.type);
+    gradcam_status status = load(&b, argv[1], &error);
+    if (status == GRADCAM_OK)
+        status = prepare_plan(&b, &error);
+    if (status == GRADCAM_OK)
+        status = prepare_convs(&b, &error);
+    if (status == GRADCAM_OK)
+        status = measure(&b, rounds, &error);
+    if (status != GRADCAM_OK)
+        fprintf(stderr, "convolutions: %s\n", error.message);
+    release(&b);
+    return (int)status;
+}
