@@ -164,7 +164,7 @@ gradcam_status gc_step_add(gc_plan *plan, gc_step_kind kind, int tensor_count, g
 void gc_step_set(gc_plan *plan, gc_step *step, int index, const gc_tensor *type, int slot)
 {
     step->tensors[index] = *type;
-    step->tensors[index].data = NULL;
+    step->tensors[index].data = plan->slots[slot].fixed; /* constants tell how much scratch */
     step->slots[index] = slot;
     touch(plan, slot);
 }

@@ -5,7 +5,7 @@
  */
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 static gradcam_status check_parameter(const gc_call *call, int index, int64_t channels)
 {
@@ -21,7 +21,7 @@ static gradcam_status check_parameter(const gc_call *call, int index, int64_t ch
 static gradcam_status infer(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
-    GC_TRY(gc_op_check_floats(call, 5));
+    GC_TRY(gc_check_floats(call, 5));
     if (x->rank < 1)
         return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "input is a scalar");
     for (int i = 1; i < 5; i++)

@@ -38,6 +38,16 @@ gradcam_status gc_check_float(const gc_call *call, int index)
                       index, gc_dtype_name(call->inputs[index]->dtype));
 }
 
+gradcam_status gc_check_floats(const gc_call *call, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (gc_op_has(call, i) && !gc_dtype_is_float(call->inputs[i]->dtype))
+            return gc_op_fail(call, GRADCAM_ERROR_UNSUPPORTED,
+                              "input %d is %s, expected a float type", i,
+                              gc_dtype_name(call->inputs[i]->dtype));
+    return GRADCAM_OK;
+}
+
 gradcam_status gc_check_integer(const gc_call *call, int index)
 {
     if (!gc_dtype_is_float(call->inputs[index]->dtype))

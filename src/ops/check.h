@@ -17,6 +17,10 @@ gradcam_status gc_check_rank(const gc_call *call, int64_t rank);
 gradcam_status gc_check_float(const gc_call *call, int index);
 gradcam_status gc_check_integer(const gc_call *call, int index);
 
+/** Fails where one of the first `count` inputs is there and not stored as float: for operators of
+ *  which only the floating forms are known here. */
+gradcam_status gc_check_floats(const gc_call *call, int count);
+
 /** Fails where inputs 0 and `index` are not both stored as float or both as integers. */
 gradcam_status gc_check_same_storage(const gc_call *call, int index);
 

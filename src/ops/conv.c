@@ -6,6 +6,7 @@
  * out..., `gather` makes Y from X and `scatter`, its transpose, X from Y. A Conv is gather forward
  * and scatter backward, a ConvTranspose the reverse.
  */
+#include "ops/check.h"
 #include "ops/window.h"
 
 typedef struct geometry {
@@ -141,7 +142,7 @@ static void scatter(const geometry *g, float *y, const float *w, const float *bi
 static gradcam_status check_operands(const gc_call *call, int64_t groups, int64_t channels)
 {
     const gc_tensor *const w = call->inputs[1];
-    GC_TRY(gc_op_check_floats(call, 3));
+    GC_TRY(gc_check_floats(call, 3));
     if (w->dims[0] % groups != 0 || w->dims[0] < 1 || w->dims[1] < 1)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL,
                           "group %lld does not divide the weights' first extent %lld",
@@ -194,7 +195,7 @@ static gradcam_status infer(const gc_call *call, bool is_transposed)
     GC_TRY(check_operands(call, groups, dims[1]));
     GC_TRY(check_channels(call, is_transposed ? w->dims[0] : w->dims[1] * groups));
     gc_tensor_describe(call->outputs[0], x->dtype, x->rank, dims);
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
 }
 
 static gradcam_status infer_conv(const gc_call *call)

@@ -2,12 +2,12 @@
 /* GlobalAveragePool, GlobalMaxPool, GlobalLpPool: one value per channel, in every layout. */
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 static gradcam_status infer(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
-    GC_TRY(gc_op_check_floats(call, 1));
+    GC_TRY(gc_check_floats(call, 1));
     if (x->rank < 2)
         return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "input of rank %d, expected at least 2",
                           x->rank);

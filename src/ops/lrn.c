@@ -5,7 +5,7 @@
  */
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 typedef struct lrn {
     int64_t channels, plane; /* elements of one channel */
@@ -32,7 +32,7 @@ static gradcam_status infer_lrn(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
     const int64_t size = gc_attr_int(call->node, "size", 0);
-    GC_TRY(gc_op_check_floats(call, 1));
+    GC_TRY(gc_check_floats(call, 1));
     if (x->rank < 2)
         return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "input of rank %d, expected at least 2",
                           x->rank);
@@ -159,7 +159,7 @@ static gradcam_status resolve_lp(const gc_call *call, axis_view *v)
 static gradcam_status infer_lp(const gc_call *call)
 {
     axis_view v;
-    GC_TRY(gc_op_check_floats(call, 1));
+    GC_TRY(gc_check_floats(call, 1));
     GC_TRY(resolve_lp(call, &v));
     return gc_op_infer_same(call);
 }

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "ops/check.h"
 #include "ops/gemm.h"
 #include "ops/op.h"
 
@@ -70,7 +71,7 @@ static gradcam_status resolve(const gc_call *call, shapes *s)
 static gradcam_status infer_matmul(const gc_call *call)
 {
     shapes s;
-    GC_TRY(gc_op_check_floats(call, 2));
+    GC_TRY(gc_check_floats(call, 2));
     GC_TRY(resolve(call, &s));
     int64_t dims[GC_MAX_RANK];
     int rank = s.rank;
@@ -80,7 +81,7 @@ static gradcam_status infer_matmul(const gc_call *call)
     if (call->inputs[1]->rank > 1)
         dims[rank++] = s.n;
     gc_tensor_describe(call->outputs[0], call->inputs[0]->dtype, rank, dims);
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
 }
 
 /* One matrix on the right for the whole batch: the batch is as good as more rows. */
@@ -208,10 +209,10 @@ static gradcam_status resolve_gemm(const gc_call *call, gemm *g)
 static gradcam_status infer_gemm(const gc_call *call)
 {
     gemm g = {0};
-    GC_TRY(gc_op_check_floats(call, 3));
+    GC_TRY(gc_check_floats(call, 3));
     GC_TRY(resolve_gemm(call, &g));
     gc_tensor_describe(call->outputs[0], call->inputs[0]->dtype, 2, (int64_t[]){g.m, g.n});
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
 }
 
 static void fill_addend(const gemm *g, const float *c, float *y)

@@ -6,7 +6,7 @@
  */
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 typedef struct runs {
     int64_t count, extent;
@@ -138,7 +138,7 @@ static gradcam_status infer_layer(const gc_call *call)
     const gc_tensor *const x = call->inputs[0];
     runs r;
     int axis = 0;
-    GC_TRY(gc_op_check_floats(call, 3));
+    GC_TRY(gc_check_floats(call, 3));
     GC_TRY(resolve_layer(call, &r, &axis));
     for (int i = 1; i < 3; i++) {
         char tx[GC_SHAPE_TEXT], tp[GC_SHAPE_TEXT];
@@ -197,7 +197,7 @@ static gradcam_status infer_groups(const gc_call *call, int64_t groups, bool per
 {
     const gc_tensor *const x = call->inputs[0];
     char text[GC_SHAPE_TEXT];
-    GC_TRY(gc_op_check_floats(call, 3));
+    GC_TRY(gc_check_floats(call, 3));
     if (x->rank < 3 || groups < 1 || x->dims[1] % groups != 0 || gc_tensor_count(x) < 1)
         return gc_op_fail(call, GRADCAM_ERROR_SHAPE,
                           "input of shape %s with %lld groups, expected N, C, spatial axes and "

@@ -60,16 +60,6 @@ gradcam_status gc_op_check_first_grad(const gc_call *call, gc_tensor *const *inp
     return GRADCAM_OK;
 }
 
-gradcam_status gc_op_check_floats(const gc_call *call, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (gc_op_has(call, i) && !gc_dtype_is_float(call->inputs[i]->dtype))
-            return gc_op_fail(call, GRADCAM_ERROR_UNSUPPORTED,
-                              "input %d is %s, expected a float type", i,
-                              gc_dtype_name(call->inputs[i]->dtype));
-    return GRADCAM_OK;
-}
-
 gradcam_status gc_op_infer_same(const gc_call *call)
 {
     const gc_tensor *const in = call->inputs[0];

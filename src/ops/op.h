@@ -95,9 +95,6 @@ static inline bool gc_op_gives(const gc_call *call, int index)
  *  inputs are parameters. */
 gradcam_status gc_op_check_first_grad(const gc_call *call, gc_tensor *const *input_grads);
 
-/** Fails where one of the first `count` inputs is there and not of a float type. */
-gradcam_status gc_op_check_floats(const gc_call *call, int count);
-
 /** Output 0 = same type and extents as input 0. */
 gradcam_status gc_op_infer_same(const gc_call *call);
 

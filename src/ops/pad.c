@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 typedef enum mode { CONSTANT, REFLECT, EDGE, WRAP } mode;
 
@@ -41,6 +41,9 @@ static gradcam_status read_pads(const gc_call *call, padding *p)
     if (pad_count != 2 * axis_count)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "%zu pads, expected 2 for each of %zu axes",
                           pad_count, axis_count);
+    bool is_chosen[GC_MAX_RANK];
+    if (axes != NULL)
+        GC_TRY(gc_check_axes(call, axes, axis_count, p->rank, is_chosen));
     for (size_t i = 0; i < axis_count; i++) {
         int axis = (int)i;
         if (axes != NULL)
@@ -81,7 +84,7 @@ static gradcam_status infer(const gc_call *call)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "%lld values to pad with, expected one",
                           (long long)gc_tensor_count(call->inputs[2]));
     gc_tensor_describe(call->outputs[0], x->dtype, x->rank, p.out);
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
 }
 
 /* Source of output position o along an axis, -1 for none. */

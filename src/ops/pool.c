@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "ops/check.h"
 #include "ops/window.h"
 
 typedef struct geometry {
@@ -70,22 +71,25 @@ static int64_t input_row(const geometry *g, const patch *p, int64_t d, int64_t h
 }
 
 /* Index in the plane of the first maximum in scan order, -1 where no tap is inside. A NaN wins, as
- * in PyTorch. */
-static int64_t find_maximum(const geometry *g, int64_t position, const float *x)
-{
-    const patch p = make_patch(g, position);
-    int64_t best = -1;
-    for (int64_t d = p.taps[0].begin; d < p.taps[0].end; d++)
-        for (int64_t h = p.taps[1].begin; h < p.taps[1].end; h++) {
-            const int64_t row = input_row(g, &p, d, h);
-            for (int64_t w = p.taps[2].begin; w < p.taps[2].end; w++) {
-                const int64_t i = row + input_position(g, &p, 2, w);
-                if (best < 0 || x[i] > x[best] || (isnan(x[i]) && !isnan(x[best])))
-                    best = i;
-            }
-        }
-    return best;
-}
+ * in PyTorch; it is what differs from itself. */
+#define FIND_MAXIMUM(NAME, TYPE)                                                                   \
+    static int64_t NAME(const geometry *g, int64_t position, const TYPE *x)                        \
+    {                                                                                              \
+        const patch p = make_patch(g, position);                                                   \
+        int64_t best = -1;                                                                         \
+        for (int64_t d = p.taps[0].begin; d < p.taps[0].end; d++)                                  \
+            for (int64_t h = p.taps[1].begin; h < p.taps[1].end; h++) {                            \
+                const int64_t row = input_row(g, &p, d, h);                                        \
+                for (int64_t w = p.taps[2].begin; w < p.taps[2].end; w++) {                        \
+                    const int64_t i = row + input_position(g, &p, 2, w);                           \
+                    if (best < 0 || x[i] > x[best] || (x[i] != x[i] && x[best] == x[best]))        \
+                        best = i;                                                                  \
+                }                                                                                  \
+            }                                                                                      \
+        return best;                                                                               \
+    }
+FIND_MAXIMUM(find_maximum, float)
+FIND_MAXIMUM(find_maximum_int, int64_t)
 
 static double sum_patch(const geometry *g, const patch *p, const float *x, bool is_power)
 {
@@ -108,14 +112,19 @@ static gradcam_status infer(const gc_call *call)
     const gc_tensor *const x = call->inputs[0];
     gc_window window;
     int64_t dims[GC_MAX_RANK];
-    GC_TRY(gc_op_check_floats(call, 1));
     GC_TRY(gc_window_resolve(call, x, NULL, &window, dims + 2));
     dims[0] = x->dims[0];
     dims[1] = x->dims[1];
     gc_tensor_describe(call->outputs[0], x->dtype, x->rank, dims);
     if (gc_op_gives(call, 1))
         gc_tensor_describe(call->outputs[1], GC_INT64, x->rank, dims);
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
+}
+
+static gradcam_status infer_average(const gc_call *call)
+{
+    GC_TRY(gc_check_floats(call, 1));
+    return infer(call);
 }
 
 static gradcam_status infer_lp(const gc_call *call)
@@ -123,7 +132,7 @@ static gradcam_status infer_lp(const gc_call *call)
     const int64_t p = gc_attr_int(call->node, "p", 2);
     if (p < 1 || p > 64)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "p is %lld, expected 1 to 64", (long long)p);
-    return infer(call);
+    return infer_average(call);
 }
 
 /* ---- MaxPool ---- */
@@ -139,24 +148,34 @@ static int64_t stored_index(const geometry *g, int64_t index, bool is_column_maj
     return (w * g->in[1] + h) * g->in[0] + d;
 }
 
+static void max_plane(const gc_call *call, const geometry *g, int64_t plane)
+{
+    const bool is_float = gc_dtype_is_float(call->inputs[0]->dtype);
+    const bool is_column_major = gc_attr_int(call->node, "storage_order", 0) != 0;
+    const int64_t in = plane * g->in_size, out = plane * g->out_size;
+    for (int64_t i = 0; i < g->out_size; i++) {
+        int64_t best = 0;
+        if (is_float) {
+            const float *const x = gc_floats(call->inputs[0]) + in;
+            best = find_maximum(g, i, x);
+            gc_floats(call->outputs[0])[out + i] = best < 0 ? -INFINITY : x[best];
+        } else {
+            const int64_t *const x = gc_ints(call->inputs[0]) + in;
+            best = find_maximum_int(g, i, x);
+            gc_ints(call->outputs[0])[out + i] = best < 0 ? INT64_MIN : x[best];
+        }
+        if (gc_op_gives(call, 1))
+            gc_ints(call->outputs[1])[out + i] = in + stored_index(g, best, is_column_major);
+    }
+}
+
 static gradcam_status forward_max(const gc_call *call)
 {
     geometry g;
     GC_TRY(make_geometry(call, call->inputs[0], &g));
-    const bool is_column_major = gc_attr_int(call->node, "storage_order", 0) != 0;
-    int64_t *const indices = gc_op_gives(call, 1) ? gc_ints(call->outputs[1]) : NULL;
 #pragma omp parallel for schedule(static)
-    for (int64_t plane = 0; plane < g.planes; plane++) {
-        const float *const x = gc_floats(call->inputs[0]) + plane * g.in_size;
-        float *const y = gc_floats(call->outputs[0]) + plane * g.out_size;
-        for (int64_t i = 0; i < g.out_size; i++) {
-            const int64_t best = find_maximum(&g, i, x);
-            y[i] = best < 0 ? -INFINITY : x[best];
-            if (indices != NULL)
-                indices[plane * g.out_size + i] =
-                    plane * g.in_size + stored_index(&g, best, is_column_major);
-        }
-    }
+    for (int64_t plane = 0; plane < g.planes; plane++)
+        max_plane(call, &g, plane);
     return GRADCAM_OK;
 }
 
@@ -306,7 +325,7 @@ const gc_op gc_op_AveragePool = {
     .max_outputs = 1,
     .layouts = GC_OP_PLAIN,
     .backward_reads = GC_READS_NOTHING,
-    .infer = infer,
+    .infer = infer_average,
     .forward = forward_average,
     .backward = backward_average,
 };

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 typedef enum reducer {
     SUM,
@@ -76,11 +76,7 @@ static gradcam_status resolve(const gc_call *call, reducer kind, reduction *r)
     GC_TRY(gc_op_const_ints(call, 1, &given, &count));
     *r = (reduction){.kind = kind};
     r->is_copy = count == 0 && gc_attr_int(call->node, "noop_with_empty_axes", 0) != 0;
-    for (size_t i = 0; i < count; i++) {
-        int axis = 0;
-        GC_TRY(gc_op_axis(call, given[i], x->rank, &axis));
-        r->is_reduced[axis] = true;
-    }
+    GC_TRY(gc_check_axes(call, given, count, x->rank, r->is_reduced));
     for (int i = 0; i < x->rank && count == 0 && !r->is_copy; i++)
         r->is_reduced[i] = true;
     merge_axes(x, r);
@@ -92,7 +88,7 @@ static gradcam_status infer(const gc_call *call, reducer kind)
     const gc_tensor *const x = call->inputs[0];
     reduction r;
     if (kind == L2 || kind == LOG_SUM || kind == LOG_SUM_EXP)
-        GC_TRY(gc_op_check_floats(call, 1));
+        GC_TRY(gc_check_floats(call, 1));
     GC_TRY(resolve(call, kind, &r));
     const bool keep = gc_attr_int(call->node, "keepdims", 1) != 0;
     int64_t dims[GC_MAX_RANK];

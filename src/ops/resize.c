@@ -12,6 +12,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/check.h"
+
 enum { AXES = 3 };
 
 typedef struct table {
@@ -55,9 +57,8 @@ static gradcam_status read_axes(const gc_call *call, int axes[GC_MAX_RANK], size
 {
     const int rank = call->inputs[0]->rank;
     const int64_t *const given = gc_attr_ints(call->node, "axes", count);
-    if (*count > (size_t)rank)
-        return gc_op_fail(call, GRADCAM_ERROR_MODEL, "%zu axes for a tensor of rank %d", *count,
-                          rank);
+    bool is_chosen[GC_MAX_RANK];
+    GC_TRY(gc_check_axes(call, given, *count, rank, is_chosen));
     for (size_t i = 0; i < *count; i++)
         GC_TRY(gc_op_axis(call, given[i], rank, &axes[i]));
     if (*count > 0)
@@ -71,8 +72,9 @@ static gradcam_status read_axes(const gc_call *call, int axes[GC_MAX_RANK], size
 static gradcam_status set_scale(const gc_call *call, float scale, gc_resize_axis *axis)
 {
     const double out = floor((double)axis->in * (double)scale);
-    if (!(scale > 0.0f) || !(out < (double)INT32_MAX))
-        return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "scale %g of extent %lld", (double)scale,
+    if (!(scale > 0.0f) || !(out >= 1.0 && out < (double)INT32_MAX))
+        return gc_op_fail(call, GRADCAM_ERROR_SHAPE,
+                          "scale %g of extent %lld leaves nothing, or too much", (double)scale,
                           (long long)axis->in);
     axis->out = (int64_t)out;
     axis->scale = (double)scale;
@@ -199,7 +201,7 @@ static gradcam_status arrange(const gc_call *call, const gc_resize_axis *all, re
 static gradcam_status resolve(const gc_call *call, resize *r, int64_t dims[GC_MAX_RANK])
 {
     gc_resize_axis all[GC_MAX_RANK];
-    GC_TRY(gc_op_check_floats(call, 1));
+    GC_TRY(gc_check_floats(call, 1));
     GC_TRY(gc_resize_read_rule(call, &r->rule));
     GC_TRY(resolve_axes(call, &r->rule, all));
     for (int i = 0; i < call->inputs[0]->rank; i++)
@@ -213,7 +215,7 @@ static gradcam_status infer(const gc_call *call)
     int64_t dims[GC_MAX_RANK];
     GC_TRY(resolve(call, &r, dims));
     gc_tensor_describe(call->outputs[0], call->inputs[0]->dtype, call->inputs[0]->rank, dims);
-    return GRADCAM_OK;
+    return gc_check_output(call, 0);
 }
 
 /* ---- Values ---- */

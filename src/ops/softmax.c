@@ -6,7 +6,7 @@
  */
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/check.h"
 
 /* Element j of group (o, i) lies at (o * extent + j) * inner + i. */
 typedef struct groups {
@@ -36,7 +36,7 @@ static gradcam_status resolve(const gc_call *call, groups *g)
 static gradcam_status infer(const gc_call *call)
 {
     groups g;
-    GC_TRY(gc_op_check_floats(call, 1));
+    GC_TRY(gc_check_floats(call, 1));
     GC_TRY(resolve(call, &g));
     return gc_op_infer_same(call);
 }

@@ -28,6 +28,7 @@ typedef struct session {
     gc_picture *picture;
     int *orientation;
     gradcam_error *error;
+    gradcam_status status; /* Of a jump. */
 } session;
 
 static void on_error(j_common_ptr info)
@@ -35,7 +36,10 @@ static void on_error(j_common_ptr info)
     session *const s = info->client_data;
     char text[JMSG_LENGTH_MAX];
     info->err->format_message(info, text);
-    gc_fail(s->error, GRADCAM_ERROR_PICTURE, "damaged JPEG: %s", text);
+    if (info->err->msg_code == JERR_OUT_OF_MEMORY)
+        s->status = gc_fail(s->error, GRADCAM_ERROR_MEMORY, "libjpeg: %s", text);
+    else
+        s->status = gc_fail(s->error, GRADCAM_ERROR_PICTURE, "damaged JPEG: %s", text);
     longjmp(s->jump, 1);
 }
 
@@ -68,7 +72,8 @@ static void on_progress(j_common_ptr info)
     session *const s = info->client_data;
     if (s->info.input_scan_number <= MAX_SCANS)
         return;
-    gc_fail(s->error, GRADCAM_ERROR_PICTURE, "JPEG with more than %d scans", (int)MAX_SCANS);
+    s->status = gc_fail(s->error, GRADCAM_ERROR_LIMIT, "JPEG with more than the limit of %d scans",
+                        (int)MAX_SCANS);
     longjmp(s->jump, 1);
 }
 
@@ -116,7 +121,7 @@ static gradcam_status decode_guarded(session *s)
 {
     struct jpeg_decompress_struct *const info = &s->info;
     if (setjmp(s->jump) != 0)
-        return GRADCAM_ERROR_PICTURE;
+        return s->status;
     jpeg_create_decompress(info);
     info->client_data = s;
     info->progress = &s->progress;

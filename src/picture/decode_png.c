@@ -52,12 +52,10 @@ static bool probe(const uint8_t *bytes, size_t size)
 /* Whatever the file holds becomes 8-bit RGB. */
 static void ask_for_rgb(session *s)
 {
-    png_color_16 white = {.red = 0xff, .green = 0xff, .blue = 0xff, .gray = 0xff};
-    const bool is_wide = png_get_bit_depth(s->png, s->info) == 16;
+    /* At 8 bits also for 16-bit files: libpng widens it, because they are to be stripped. */
+    const png_color_16 white = {.red = 0xff, .green = 0xff, .blue = 0xff, .gray = 0xff};
     const bool has_alpha = (png_get_color_type(s->png, s->info) & PNG_COLOR_MASK_ALPHA) != 0 ||
                            png_get_valid(s->png, s->info, PNG_INFO_tRNS) != 0;
-    if (is_wide)
-        white.red = white.green = white.blue = white.gray = 0xffff;
     png_set_expand(s->png);
     png_set_strip_16(s->png);
     png_set_gray_to_rgb(s->png);

@@ -140,8 +140,8 @@ static gradcam_status write_device(const char *path, const void *bytes, size_t s
 }
 
 /* Opens a new file in the folder of `path`; its mode is what open makes of 0666 and the umask,
- * which mkstemp would not give. `name` has room for the length of `path` and 32 bytes more. */
-static int open_temporary(const char *path, char *name)
+ * which mkstemp would not give. */
+static int open_temporary(const char *path, char *name, size_t size)
 {
     const char *const slash = strrchr(path, '/');
     const int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
@@ -149,7 +149,7 @@ static int open_temporary(const char *path, char *name)
         uint64_t number = 0;
         if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
             return -1;
-        sprintf(name, "%.*s.gradcam-%016" PRIx64, folder, path, number);
+        snprintf(name, size, "%.*s.gradcam-%016" PRIx64, folder, path, number);
         const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 || errno != EEXIST)
             return fd;
@@ -161,9 +161,10 @@ static gradcam_status write_regular(const char *path, const void *bytes, size_t 
                                     gradcam_error *error)
 {
     char *name = NULL;
-    GC_TRY(gc_new(&name, strlen(path) + 32, 1, error));
+    const size_t size_of_name = strlen(path) + 32; /* more than the temporary part takes */
+    GC_TRY(gc_new(&name, size_of_name, 1, error));
     gradcam_status status = GRADCAM_OK;
-    const int fd = open_temporary(path, name);
+    const int fd = open_temporary(path, name, size_of_name);
     if (fd < 0) {
         status = fail_errno(error, path, "cannot be created");
     } else if (!write_and_close(fd, bytes, size, true) || rename(name, path) != 0) {

@@ -30,8 +30,8 @@ static double sinc(double x)
 
 static double hamming(double x)
 {
-    x = fabs(x);
-    return x < 1.0 ? sinc(x) * (0.54 + 0.46 * cos(M_PI * x)) : 0.0;
+    x = fabs(x); /* single-precision constants, as in Pillow: they decide some levels */
+    return x < 1.0 ? sinc(x) * (0.54f + 0.46f * cos(M_PI * x)) : 0.0;
 }
 
 /* Keys' cubic with a = -0.5. */

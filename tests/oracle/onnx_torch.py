@@ -143,6 +143,8 @@ OPERATORS = {
     "Add": lambda a, x, y: x + y, "Sub": lambda a, x, y: x - y, "Mul": lambda a, x, y: x * y,
     "Div": divide, "Pow": lambda a, x, y: x ** y, "Sqrt": lambda a, x: x.sqrt(),
     "Sum": lambda a, *x: sum(x), "Relu": lambda a, x: x.relu(), "Erf": lambda a, x: x.erf(),
+    "LeakyRelu": lambda a, x: F.leaky_relu(x, a.get("alpha", 0.01)),
+    "PRelu": lambda a, x, s: torch.where(x > 0, x, x * s),
     "Sigmoid": lambda a, x: x.sigmoid(), "Tanh": lambda a, x: x.tanh(),
     "HardSwish": lambda a, x: x * (x / 6 + 0.5).clamp(0, 1),
     "HardSigmoid": lambda a, x: (x * a.get("alpha", 0.2) + a.get("beta", 0.5)).clamp(0, 1),
@@ -170,10 +172,13 @@ OPERATORS = {
 
 
 class Network:
-    def __init__(self, path):
-        self.graph = onnx.load(path).graph
+    def __init__(self, model, dtype=torch.float32):
+        """`model` is a path or a ModelProto; floating constants become `dtype`."""
+        self.graph = (model if isinstance(model, onnx.ModelProto) else onnx.load(model)).graph
         self.constants = {t.name: torch.from_numpy(np.array(numpy_helper.to_array(t)))
                           for t in self.graph.initializer}
+        self.constants = {name: t.to(dtype) if t.is_floating_point() else t
+                          for name, t in self.constants.items()}
         names = [i.name for i in self.graph.input if i.name not in self.constants]
         self.input, self.output = names[0], self.graph.output[0].name
 
@@ -181,6 +186,8 @@ class Network:
         """All tensors by name; `layer`, if given, is a leaf whose gradient can be had."""
         values = dict(self.constants)
         values[self.input] = x
+        if layer == self.input:
+            values[self.input] = x = x.detach().requires_grad_(True)
         for node in self.graph.node:
             inputs = [values[n] if n else None for n in node.input]
             while inputs and inputs[-1] is None:

@@ -6,7 +6,8 @@
  *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after] [time N]
  *
  * DIMS is like 1x3x224x224. Writes PREFIX.{logits,activation,gradient,map}.f32 and prints one line
- * "layer NAME output TENSOR shape S classes N class C ..." and, with "time", the median milliseconds.
+ * "layer NAME output TENSOR shape S classes N class C ..." and, with "time", the median
+ * milliseconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,8 +116,8 @@ static int write_all(run *r, const char *prefix, const float *map)
     const gc_tensor *const g = gc_plan_gradient(r->plan, 0);
     const gc_candidate *const layer = &r->layers.items[r->layers.chosen];
     char shape[GC_SHAPE_TEXT];
-    printf("layer %s output %s shape %s classes %lld class %d candidates %d memory %zu\n", layer->name,
-           r->specialized->values[layer->value].name, gc_shape_text(a, shape),
+    printf("layer %s output %s shape %s classes %lld class %d candidates %d memory %zu\n",
+           layer->name, r->specialized->values[layer->value].name, gc_shape_text(a, shape),
            (long long)r->classes, r->class_index, r->layers.count, gc_plan_memory(r->plan));
     return write_floats(prefix, "logits", gc_floats(logits), gc_tensor_count(logits)) |
            write_floats(prefix, "activation", gc_floats(a), gc_tensor_count(a)) |

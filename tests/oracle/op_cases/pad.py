@@ -91,6 +91,11 @@ def cases():
                   constants=["pads"])
     yield failure("pad_huge", "Pad", {"x": y, "pads": ints(2**62, 0, 2**62, 0)}, "LIMIT",
                   constants=["pads"])
+    yield failure("pad_large", "Pad", {"x": y, "pads": ints(2**30, 0, 0, 2**30)}, "LIMIT",
+                  constants=["pads"])
+    yield failure("pad_axis_twice", "Pad",
+                  {"x": y, "pads": ints(1, 1, 0, 0), "v": None, "axes": ints(1, -1)}, "MODEL",
+                  constants=["pads", "axes"], opset=18)
     yield failure("pad_edge_of_nothing", "Pad",
                   {"x": np.zeros((2, 0), np.float32), "pads": ints(0, 1, 0, 0)}, "SHAPE",
                   constants=["pads"], attrs={"mode": "edge"})

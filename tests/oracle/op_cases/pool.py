@@ -110,6 +110,9 @@ def max_pools():
     yield case("max_pool_ties_overlap", "MaxPool", {"x": ties.reshape(1, 1, 4, 4)},
                lambda x: F.max_pool2d(x, 3, 1, 1),
                attrs={"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, fd=False)
+    yield case("max_pool_int", "MaxPool", {"x": ties.reshape(1, 1, 4, 4).astype(np.uint8)},
+               lambda x: F.max_pool2d(x.double(), 2, 2).long(), check=False,
+               attrs={"kernel_shape": [2, 2], "strides": [2, 2]}, opset=12)
     yield max_pool("max_pool_infinities", (1, 1, 2, 4), fd=False,
                    x=np.array([-np.inf, -np.inf, 1, np.inf, -np.inf, -np.inf, 2, 3], np.float32)
                    .reshape(1, 1, 2, 4), kernel_shape=[2, 2], strides=[2, 2])

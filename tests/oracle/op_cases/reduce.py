@@ -108,4 +108,6 @@ def cases():
     x = normal("reduce", 2, 3)
     yield failure("reduce_bad_axis", "ReduceSum", {"x": x, "a": ints([2])}, "MODEL",
                   constants=["a"])
+    yield failure("reduce_axis_twice", "ReduceSum", {"x": x, "a": ints(1, -1)}, "MODEL",
+                  constants=["a"])
     yield failure("reduce_fed_axes", "ReduceSum", {"x": x, "a": ints([1])}, "UNSUPPORTED")

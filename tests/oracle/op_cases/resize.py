@@ -269,6 +269,9 @@ def refused():
     yield bad("no_roi", "MODEL", sizes=[1, 2, 6, 8],
               coordinate_transformation_mode="tf_crop_and_resize")
     yield bad("axes", "MODEL", sizes=[6], axes=[4], opset=18)
+    yield bad("axes_twice", "MODEL", sizes=[6, 8], axes=[2, -2], opset=18)
+    yield bad("no_output", "SHAPE", scales=[1, 1, 0.2, 1])
+    yield bad("huge", "LIMIT", sizes=[1, 2, 2**20, 2**20])
     yield bad("four_axes", "UNSUPPORTED", sizes=[2, 4, 6, 8])
     yield bad("fed_sizes", "UNSUPPORTED", sizes=[1, 2, 6, 8], constants=[])
 

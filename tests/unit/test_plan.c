@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine against PyTorch: plans with oneDNN, fusion and blocked layouts, and plain ones, on the
+ * single operators of fixtures/ops and the small networks of fixtures/plans.
+ *
+ * usage: test_plan FOLDER [PREFIX]
+ *
+ * Every case runs twice forward and, from different seeds, twice backward, so that a buffer reused
+ * too early is seen. Exit status 1 when a case failed or there was none.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/plan.h"
+#include "op_case.h"
+
+enum { MAX_VALUES = 64 };
+
+static const double output_tolerance = 2e-5, gradient_tolerance = 1e-4;
+
+typedef struct tally {
+    int cases, failures, gradients;
+    double worst_output, worst_gradient;
+    bool failed;
+} tally;
+
+typedef struct setup {
+    const op_case *c;
+    gc_packs *packs;
+    gc_feed feeds[MAX_VALUES];
+    int fetches[MAX_VALUES], layers[MAX_VALUES];
+    const gc_tensor *expected[MAX_VALUES], *gradients[MAX_VALUES], *seed;
+    gc_plan_request request;
+} setup;
+
+static void complain(tally *t, const setup *s, const char *what, int value, double difference)
+{
+    fprintf(stderr, "%s%s: %s of '%s' differs by %.3g\n", s->c->name,
+            s->request.plain ? " (plain)" : "", what, s->c->model->values[value].name, difference);
+    t->failed = true;
+}
+
+static bool is_input(const gc_graph *model, int value)
+{
+    for (int i = 0; i < model->input_count; i++)
+        if (model->inputs[i] == value)
+            return true;
+    return false;
+}
+
+/* What the case knows becomes the request; false where it cannot be one plan. */
+static bool prepare(setup *s, const op_case *c, bool plain)
+{
+    const gc_graph *const m = c->model;
+    *s = (setup){.c = c};
+    s->request = (gc_plan_request){.feeds = s->feeds,
+                                   .fetches = s->fetches,
+                                   .layers = s->layers,
+                                   .target = -1,
+                                   .plain = plain};
+    if (m->value_count > MAX_VALUES * 4 || m->input_count > MAX_VALUES)
+        return false;
+    for (int i = 0; i < m->input_count; i++) {
+        const gc_tensor *const t = op_case_find(c, "input", m->values[m->inputs[i]].name);
+        if (t == NULL)
+            return false;
+        s->feeds[s->request.feed_count++] = (gc_feed){m->inputs[i], *t};
+    }
+    for (int v = 0; v < m->value_count && s->request.fetch_count < MAX_VALUES; v++) {
+        const char *const name = m->values[v].name;
+        const gc_tensor *const out = op_case_find(c, "output", name);
+        const gc_tensor *const gradient = op_case_find(c, "grad_input", name);
+        const gc_tensor *const seed = op_case_find(c, "grad_output", name);
+        if (out != NULL) {
+            s->expected[s->request.fetch_count] = out;
+            s->fetches[s->request.fetch_count++] = v;
+        }
+        if (gradient != NULL) {
+            s->gradients[s->request.layer_count] = gradient;
+            s->layers[s->request.layer_count++] = v;
+        }
+        if (seed == NULL)
+            continue;
+        if (s->seed != NULL)
+            return false; /* several scores at once */
+        s->seed = seed;
+        s->request.target = v;
+    }
+    /* A case that must fail has nothing to compare, but still must fail. */
+    if (op_case_status(c) != GRADCAM_OK)
+        for (int i = 0; i < m->output_count && i < MAX_VALUES; i++)
+            s->fetches[s->request.fetch_count++] = m->outputs[i];
+    return true;
+}
+
+static void feed(const setup *s, gc_plan *plan)
+{
+    for (int i = 0; i < s->request.feed_count; i++) {
+        gc_tensor *const to = gc_plan_feed(plan, i);
+        const char *const name = s->c->model->values[s->feeds[i].value].name;
+        memcpy(to->data, op_case_find(s->c, "input", name)->data, gc_tensor_bytes(to));
+    }
+}
+
+static void check_forward(tally *t, const setup *s, const gc_plan *plan)
+{
+    for (int i = 0; i < s->request.fetch_count; i++) {
+        const double d = op_case_difference(gc_plan_fetch(plan, i), s->expected[i]);
+        t->worst_output = fmax(t->worst_output, d);
+        if (!(d <= output_tolerance))
+            complain(t, s, "value", s->fetches[i], d);
+    }
+}
+
+static gradcam_status check_backward(tally *t, const setup *s, gc_plan *plan, gradcam_error *error)
+{
+    gc_tensor *const seed = gc_plan_seed(plan);
+    for (int64_t i = 0; i < gc_tensor_count(seed); i++)
+        gc_floats(seed)[i] = 123.0f;
+    GC_TRY(gc_plan_backward(plan, error));
+    memcpy(seed->data, s->seed->data, gc_tensor_bytes(seed));
+    GC_TRY(gc_plan_backward(plan, error));
+    for (int i = 0; i < s->request.layer_count; i++) {
+        const double d = op_case_difference(gc_plan_gradient(plan, i), s->gradients[i]);
+        t->gradients++;
+        t->worst_gradient = fmax(t->worst_gradient, d);
+        if (!(d <= gradient_tolerance))
+            complain(t, s, "gradient", s->layers[i], d);
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status run(tally *t, const setup *s, gradcam_error *error)
+{
+    gc_plan *plan = NULL;
+    GC_TRY(gc_plan_create(&plan, s->c->model, s->packs, &s->request, error));
+    feed(s, plan);
+    gradcam_status status = GRADCAM_OK;
+    for (int round = 0; round < 2 && status == GRADCAM_OK; round++) {
+        status = gc_plan_forward(plan, error);
+        if (status == GRADCAM_OK && op_case_status(s->c) == GRADCAM_OK)
+            check_forward(t, s, plan);
+        if (status == GRADCAM_OK && s->request.target >= 0)
+            status = check_backward(t, s, plan, error);
+    }
+    gc_plan_destroy(&plan);
+    return status;
+}
+
+static gradcam_status run_setup(tally *t, const op_case *c, bool plain, gradcam_error *error)
+{
+    setup s;
+    if (!prepare(&s, c, plain) || s.request.fetch_count == 0)
+        return GRADCAM_OK;
+    GC_TRY(gc_packs_create(&s.packs, error));
+    gradcam_status status = run(t, &s, error);
+    /* A second plan takes the weights the first one packed; and each gradient asked for alone lets
+     * more be fused. */
+    const int count = s.request.layer_count;
+    for (int i = 0; i < count && count > 1 && status == GRADCAM_OK; i++) {
+        if (is_input(c->model, s.layers[i]) == (i > 0))
+            continue;
+        setup alone = s;
+        alone.request.layers = &s.layers[i];
+        alone.layers[0] = s.layers[i];
+        alone.gradients[0] = s.gradients[i];
+        alone.request.layer_count = 1;
+        alone.request.fetch_count = 1;
+        status = run(t, &alone, error);
+    }
+    gc_packs_destroy(&s.packs);
+    return status;
+}
+
+static void run_case(tally *t, const char *folder, const char *name)
+{
+    op_case c = {0};
+    gradcam_error error = {.message = ""};
+    t->failed = false;
+    gradcam_status status = op_case_read(&c, folder, name, &error);
+    if (status == GRADCAM_OK && c.model != NULL) {
+        const gradcam_status expected = op_case_status(&c);
+        t->cases++;
+        status = run_setup(t, &c, false, &error);
+        if (status == GRADCAM_OK)
+            status = run_setup(t, &c, true, &error);
+        if (expected != GRADCAM_OK) /* refused, with whatever status names the reason best */
+            status = status != GRADCAM_OK ? GRADCAM_OK : GRADCAM_ERROR_INTERNAL;
+    }
+    if (status != GRADCAM_OK) {
+        fprintf(stderr, "%s: %s: %s\n", name, gradcam_status_text(status), error.message);
+        t->failed = true;
+    }
+    op_case_free(&c);
+    t->failures += t->failed;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "usage: test_plan FOLDER [PREFIX]\n");
+        return 2;
+    }
+    char **names = NULL;
+    size_t count = 0;
+    gradcam_error error = {.message = ""};
+    tally t = {0};
+    if (op_case_list(argv[1], &names, &count, &error) != GRADCAM_OK)
+        fprintf(stderr, "%s\n", error.message);
+    for (size_t i = 0; i < count; i++)
+        if (argc < 3 || strncmp(names[i], argv[2], strlen(argv[2])) == 0)
+            run_case(&t, argv[1], names[i]);
+    op_case_list_free(&names, count);
+    printf("%d cases, %d failed; %d gradients; largest difference of values %.2g, of gradients "
+           "%.2g\n",
+           t.cases, t.failures, t.gradients, t.worst_output, t.worst_gradient);
+    return t.failures > 0 || t.cases == 0;
+}
