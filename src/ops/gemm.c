@@ -107,6 +107,59 @@ static void scale(const product *p)
         }
 }
 
+/* ---- One row: bound by reading B once ------------------------------------------------------- */
+
+enum { COLUMNS = 512 }; /* of the result that one task makes; they stay in the first cache */
+
+/* Rows of B are contiguous: adds up those whose factor is not 0. The gradient of one class score is
+ * a row with a single 1, and behind a Relu about half of it is 0. */
+static void add_rows(const product *p, int64_t j0, int64_t width)
+{
+    float sum[COLUMNS] = {0};
+    for (int64_t k = 0; k < p->k; k++) {
+        const float factor = p->a.data[k * p->a.column];
+        const float *const b = p->b.data + k * p->b.row + j0;
+        if (factor == 0.0f)
+            continue;
+#pragma omp simd
+        for (int64_t j = 0; j < width; j++)
+            sum[j] += factor * b[j];
+    }
+    for (int64_t j = 0; j < width; j++)
+        p->c[j0 + j] = p->alpha * sum[j] + (p->beta == 0.0f ? 0.0f : p->beta * p->c[j0 + j]);
+}
+
+/* Columns of B are contiguous: one inner product each. */
+static void multiply_columns(const product *p, int64_t j0, int64_t width)
+{
+    for (int64_t j = j0; j < j0 + width; j++) {
+        const float *const b = p->b.data + j * p->b.column, *const a = p->a.data;
+        float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t k = 0; k < p->k; k++)
+            sum += a[k] * b[k];
+        p->c[j] = p->alpha * sum + (p->beta == 0.0f ? 0.0f : p->beta * p->c[j]);
+    }
+}
+
+/* Is the product one row by a matrix that can be read along its rows or columns? */
+static bool multiply_row(const product *p)
+{
+    const bool by_columns = p->b.row == 1 && p->a.column == 1;
+    if (p->m != 1 || (p->b.column != 1 && !by_columns))
+        return false;
+    const int64_t step = p->b.column == 1 ? COLUMNS : 16, tasks = (p->n + step - 1) / step;
+#pragma omp parallel for schedule(static) if (p->n * p->k > PARALLEL_PRODUCTS)
+    for (int64_t task = 0; task < tasks; task++) {
+        const int64_t j0 = task * step, width = least(step, p->n - j0);
+        if (p->b.column == 1)
+            add_rows(p, j0, width);
+        else
+            multiply_columns(p, j0, width);
+    }
+    return true;
+}
+
 void gc_gemm(int64_t m, int64_t n, int64_t k, float alpha, gc_matrix a, gc_matrix b, float beta,
              float *c, int64_t c_stride)
 {
@@ -115,6 +168,8 @@ void gc_gemm(int64_t m, int64_t n, int64_t k, float alpha, gc_matrix a, gc_matri
         scale(&p);
         return;
     }
+    if (multiply_row(&p))
+        return;
     const int64_t bands = (m + BAND - 1) / BAND, panels = (n + PANEL - 1) / PANEL;
 #pragma omp parallel for schedule(static) if (m * n * k > PARALLEL_PRODUCTS)
     for (int64_t task = 0; task < bands * panels; task++) {
