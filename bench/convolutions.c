@@ -2,11 +2,12 @@
 /*
  * What a whole explanation costs beside its convolutions alone.
  *
- *   convolutions MODEL 1x3x224x224 [ROUNDS]
+ *   bench_convolutions MODEL 1x3x224x224 [ROUNDS [profile]]
  *
  * In each round: one warm explanation (forward, backward, map) and each convolution of the network
  * as a bare oneDNN primitive with the layouts it likes best (no activation, no addition), one after
- * the other. Prints medians of the rounds and their ratio.
+ * the other. Prints medians of the rounds and their ratio. With "profile", also the best time of
+ * each step of the plan, the longest first.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,45 @@ static gradcam_status measure(bench *b, int rounds, gradcam_error *error)
     return GRADCAM_OK;
 }
 
+typedef struct timed {
+    int step;
+    double ms;
+} timed;
+
+static int longest_first(const void *a, const void *b)
+{
+    const double x = ((const timed *)a)->ms, y = ((const timed *)b)->ms;
+    return (x < y) - (x > y);
+}
+
+static gradcam_status profile(bench *b, int rounds, gradcam_error *error)
+{
+    const int count = gc_plan_step_count(b->plan);
+    timed *steps = NULL;
+    double sum = 0.0;
+    GC_TRY(gc_new(&steps, (size_t)count, sizeof *steps, error));
+    gradcam_status status = GRADCAM_OK;
+    for (int round = 0; round < rounds; round++)
+        for (int i = 0; i < count && status == GRADCAM_OK; i++) {
+            const double start = now();
+            status = gc_plan_run_step(b->plan, i, error);
+            const double ms = now() - start;
+            steps[i].step = i;
+            if (round == 0 || ms < steps[i].ms)
+                steps[i].ms = ms;
+        }
+    for (int i = 0; i < count; i++)
+        sum += steps[i].ms;
+    qsort(steps, (size_t)count, sizeof *steps, longest_first);
+    printf("%d steps, %.3f ms\n", count, sum);
+    for (int i = 0; i < count && i < 40; i++) {
+        char text[GC_STEP_TEXT];
+        printf("%8.3f ms  %s\n", steps[i].ms, gc_plan_step_text(b->plan, steps[i].step, text));
+    }
+    gc_free(steps);
+    return status;
+}
+
 static void parse_dims(const char *text, gc_tensor *type)
 {
     int64_t dims[GC_MAX_RANK];
@@ -203,7 +243,9 @@ int main(int argc, char **argv)
     bench b = {0};
     const int rounds = argc > 3 ? atoi(argv[3]) : 50;
     if (argc < 3 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: convolutions MODEL 1x3x224x224 [ROUNDS, at most %d]\n", MAX_ROUNDS);
+        fprintf(stderr,
+                "usage: bench_convolutions MODEL 1x3x224x224 [ROUNDS, at most %d, [profile]]\n",
+                MAX_ROUNDS);
         return GRADCAM_ERROR_ARGUMENT;
     }
     parse_dims(argv[2], &b.feed.type);
@@ -214,6 +256,8 @@ int main(int argc, char **argv)
         status = prepare_convs(&b, &error);
     if (status == GRADCAM_OK)
         status = measure(&b, rounds, &error);
+    if (status == GRADCAM_OK && argc > 4)
+        status = profile(&b, rounds, &error);
     if (status != GRADCAM_OK)
         fprintf(stderr, "convolutions: %s\n", error.message);
     release(&b);

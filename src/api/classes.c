@@ -54,8 +54,7 @@ static int distance(const char *a, const char *b)
         int diagonal = row[0];
         row[0] = i;
         for (int j = 1; j <= lb; j++) {
-            const bool same =
-                tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+            const bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
             const int replaced = diagonal + !same;
             diagonal = row[j];
             const int shorter = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;

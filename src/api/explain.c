@@ -28,10 +28,11 @@ static gradcam_status feed_picture(gradcam_explainer *e, gradcam_explanation *x,
 {
     char shape[GC_SHAPE_TEXT];
     float *const input = gc_floats(gc_plan_feed(e->plan, 0));
-    GC_FAIL_IF(e->width == 0, error, GRADCAM_ERROR_SHAPE,
-               "the network's input '%s' has the shape %s, which no picture gives (1 or 3 channels); "
-               "give a ready tensor instead (--input-npy, gradcam_explain_tensor)",
-               e->info.name, gc_shape_text(&e->feed.type, shape));
+    GC_FAIL_IF(
+        e->width == 0, error, GRADCAM_ERROR_SHAPE,
+        "the network's input '%s' has the shape %s, which no picture gives (1 or 3 channels); "
+        "give a ready tensor instead (--input-npy, gradcam_explain_tensor)",
+        e->info.name, gc_shape_text(&e->feed.type, shape));
     GC_TRY(gc_preprocess(&x->picture, &e->preprocessing, e->width, e->height,
                          e->is_nhwc ? e->planar : input, &x->view, error));
     if (e->is_nhwc)
@@ -73,11 +74,10 @@ static gradcam_status predict(gradcam_explainer *e, gradcam_explanation *x, grad
     GC_TRY(gc_new(&probabilities, x->class_count, sizeof *probabilities, error));
     gc_probabilities(e->target.activation, gc_floats(logits), probabilities, e->classes);
     for (int i = 0; i < (int)e->classes; i++)
-        x->predictions[i] =
-            (gradcam_prediction){.index = i,
-                                 .label = gradcam_model_label(e->model, (size_t)i),
-                                 .logit = gc_floats(logits)[i],
-                                 .probability = probabilities[i]};
+        x->predictions[i] = (gradcam_prediction){.index = i,
+                                                 .label = gradcam_model_label(e->model, (size_t)i),
+                                                 .logit = gc_floats(logits)[i],
+                                                 .probability = probabilities[i]};
     gc_free(probabilities);
     qsort(x->predictions, x->class_count, sizeof *x->predictions, better);
     return GRADCAM_OK;
@@ -305,8 +305,8 @@ static gradcam_status feed_tensor(gradcam_explainer *e, const float *tensor, int
     GC_FAIL_IF(!gc_tensor_same_dims(&given, &e->feed.type), error, GRADCAM_ERROR_SHAPE,
                "the tensor has the shape %s, the network's input '%s' has %s",
                gc_shape_text(&given, found), e->info.name, gc_shape_text(&e->feed.type, expected));
-    GC_TRY(check_finite("the input tensor for", e->info.name, tensor, gc_tensor_count(&given),
-                        error));
+    GC_TRY(
+        check_finite("the input tensor for", e->info.name, tensor, gc_tensor_count(&given), error));
     memcpy(gc_plan_feed(e->plan, 0)->data, tensor, gc_tensor_bytes(&given));
     return GRADCAM_OK;
 }

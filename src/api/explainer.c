@@ -77,10 +77,11 @@ static gradcam_status settle_shape(gradcam_explainer *e, const gradcam_explainer
     if (type->rank == 4)
         GC_TRY(settle_picture_input(e, options->width, options->height, error));
     for (int i = 0; i < type->rank; i++)
-        GC_FAIL_IF(type->dims[i] < 1, error, GRADCAM_ERROR_SHAPE,
-                   "the model's input '%s' has the shape %s, which leaves extent %d open; export it "
-                   "with a fixed one",
-                   name, gc_shape_text(type, shape), i);
+        GC_FAIL_IF(
+            type->dims[i] < 1, error, GRADCAM_ERROR_SHAPE,
+            "the model's input '%s' has the shape %s, which leaves extent %d open; export it "
+            "with a fixed one",
+            name, gc_shape_text(type, shape), i);
     type->dtype = GC_FLOAT32;
     return GRADCAM_OK;
 }
@@ -93,8 +94,8 @@ static gradcam_status override_values(gradcam_explainer *e, const float *values,
     if (count == 0)
         return GRADCAM_OK;
     GC_FAIL_IF(count != 1 && count != p->channels, error, GRADCAM_ERROR_ARGUMENT,
-               "%s: %d values were given; the network has %d channel%s, so give 1 or %d", what, count,
-               p->channels, p->channels == 1 ? "" : "s", p->channels);
+               "%s: %d values were given; the network has %d channel%s, so give 1 or %d", what,
+               count, p->channels, p->channels == 1 ? "" : "s", p->channels);
     for (int c = 0; c < p->channels; c++)
         into[c] = values[count == 1 ? 0 : c];
     p->scale = 1.0f / 255.0f;

@@ -68,17 +68,15 @@ void gc_normalise_map(const gradcam_map *map, float *values)
 {
     const size_t count = (size_t)map->width * (size_t)map->height;
     for (size_t i = 0; i < count; i++)
-        values[i] = map->state == GRADCAM_MAP_OK && map->raw[i] > 0.0f
-                        ? map->raw[i] / map->maximum
-                        : 0.0f;
+        values[i] =
+            map->state == GRADCAM_MAP_OK && map->raw[i] > 0.0f ? map->raw[i] / map->maximum : 0.0f;
 }
 
 gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation,
                                           const gradcam_map *map, float **values, uint8_t **seen,
                                           gradcam_error *error)
 {
-    const size_t pixels =
-        (size_t)explanation->picture.width * (size_t)explanation->picture.height;
+    const size_t pixels = (size_t)explanation->picture.width * (size_t)explanation->picture.height;
     float *native = NULL;
     *values = NULL;
     if (seen != NULL)
@@ -162,8 +160,7 @@ gradcam_status gradcam_explanation_render(gradcam_explanation *explanation, size
     if (options == NULL)
         options = &defaults;
     GC_TRY(check_output(explanation, map_index, options, error));
-    GC_FAIL_IF(rgb == NULL ||
-                   (output != GRADCAM_IMAGE_OVERLAY && output != GRADCAM_IMAGE_HEATMAP),
+    GC_FAIL_IF(rgb == NULL || (output != GRADCAM_IMAGE_OVERLAY && output != GRADCAM_IMAGE_HEATMAP),
                error, GRADCAM_ERROR_ARGUMENT, "rgb: NULL, or an output that is no image");
     const double start = gc_now_ms();
     GC_TRY(render(explanation, &explanation->maps[map_index], output, options, rgb, error));
@@ -184,8 +181,8 @@ static gradcam_status save_image(const gradcam_explanation *explanation, const g
     GC_TRY(gc_new_raw(&rgb, 3 * (size_t)picture->width, (size_t)picture->height, error));
     gradcam_status status = render(explanation, map, output, options, rgb, error);
     if (status == GRADCAM_OK)
-        status = gc_picture_write(path, rgb, picture->width, picture->height, options->quality,
-                                  error);
+        status =
+            gc_picture_write(path, rgb, picture->width, picture->height, options->quality, error);
     gc_free(rgb);
     return status;
 }

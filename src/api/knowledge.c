@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of a model besides its graph: labels and preprocessing. Each comes from the first of
- * options, files beside the model (as the Hugging Face hub lays them), ONNX metadata.
+ * What is known of a model besides its graph: labels and preprocessing. Each comes from the first
+ * of options, files beside the model (as the Hugging Face hub lays them), ONNX metadata.
  *
  * Metadata keys: "id2label" (JSON object), "labels" (one a line, or comma-separated), and
  * "preprocessor_config" (JSON, as the file), "preset" (a name).

@@ -4,7 +4,7 @@
 #include "api/objects.h"
 #include "onnx/reader.h"
 
-#define TEXT_OF(number) #number
+#define TEXT_OF(number)                   #number
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 
 const char *gradcam_version(void)
@@ -43,12 +43,13 @@ static gradcam_status check_weights(const gc_graph *graph, gradcam_error *error)
         for (int i = 1; has_weights && i < node->input_count; i++) {
             const int v = node->inputs[i];
             const gc_constant *const c = v == GC_ABSENT ? NULL : graph->values[v].constant;
-            GC_FAIL_IF(c != NULL && gc_dtype_is_float(gc_constant_tensor(c)->dtype) &&
-                           !is_finite(gc_constant_tensor(c)),
-                       error, GRADCAM_ERROR_NUMERIC,
-                       "%s: the weight '%s' holds NaN or infinity; the training has diverged or the "
-                       "file is damaged. Export the model again.",
-                       gc_node_text(graph, node, text), graph->values[v].name);
+            GC_FAIL_IF(
+                c != NULL && gc_dtype_is_float(gc_constant_tensor(c)->dtype) &&
+                    !is_finite(gc_constant_tensor(c)),
+                error, GRADCAM_ERROR_NUMERIC,
+                "%s: the weight '%s' holds NaN or infinity; the training has diverged or the "
+                "file is damaged. Export the model again.",
+                gc_node_text(graph, node, text), graph->values[v].name);
         }
     }
     return GRADCAM_OK;

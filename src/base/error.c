@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-gradcam_status gc_fail(gradcam_error *error, gradcam_status status, const char *format, ...)
+gradcam_status(gc_fail)(gradcam_error *error, gradcam_status status, const char *format, ...)
 {
     if (error != NULL) {
         va_list arguments;
@@ -34,7 +34,7 @@ gradcam_status gc_fail_context(gradcam_error *error, gradcam_status status, cons
     return error->status;
 }
 
-gradcam_status gc_fail_memory(gradcam_error *error, size_t size)
+gradcam_status(gc_fail_memory)(gradcam_error *error, size_t size)
 {
     return gc_fail(error, GRADCAM_ERROR_MEMORY,
                    "out of memory: %zu bytes could not be allocated. Use a smaller input size or a "

@@ -21,6 +21,12 @@ gradcam_status gc_fail_context(gradcam_error *error, gradcam_status status, cons
 /** The usual text for a failed allocation of `size` bytes. */
 gradcam_status gc_fail_memory(gradcam_error *error, size_t size) __attribute__((cold));
 
+/* The static analyser sees one file at a time, and must be told that these return what they got. */
+#ifdef __clang_analyzer__
+#define gc_fail(error, status, ...) (gc_fail(error, status, __VA_ARGS__), (status))
+#define gc_fail_memory(error, size) (gc_fail_memory(error, size), GRADCAM_ERROR_MEMORY)
+#endif
+
 /** Hands a failure on to the caller. */
 #define GC_TRY(call)                                                                               \
     do {                                                                                           \

@@ -30,7 +30,8 @@ gradcam_status gc_new_raw(void *out, size_t count, size_t size, gradcam_error *e
 gradcam_status gc_new(void *out, size_t count, size_t size, gradcam_error *error)
 {
     GC_TRY(gc_new_raw(out, count, size, error));
-    memset(*(void **)out, 0, count * size);
+    void *const block = *(void **)out;
+    memset(block, 0, count * size);
     return GRADCAM_OK;
 }
 

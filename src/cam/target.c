@@ -36,7 +36,7 @@ void gc_target_find(gc_target *target, const gc_graph *graph, int output, bool a
             break;
         value = node->inputs[0];
     }
-    if (target->activation == GC_NO_ACTIVATION) {
+    if (node == NULL || target->activation == GC_NO_ACTIVATION) {
         snprintf(target->text, sizeof target->text, "logit '%s'", graph->values[output].name);
         return;
     }

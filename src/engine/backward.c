@@ -287,9 +287,11 @@ gradcam_status gc_backward_build(gc_plan *plan, int target, gradcam_error *error
         bool taken = false;
         if (!has_gradient(plan, node) || !wants_any(plan, node))
             continue;
+        plan->node = node;
         GC_TRY(conv_backward(plan, node, &taken, error));
         if (!taken)
             GC_TRY(plain_backward(plan, node, error));
     }
+    plan->node = NULL;
     return GRADCAM_OK;
 }

@@ -114,11 +114,14 @@ static gradcam_status add_reorder(gc_plan *plan, int item, gc_layout layout, int
     GC_TRY(gc_dnnl_reorder(plan->dnnl, &plan->items[item].type, from, layout, &kernel, error));
     /* A constant is converted once, when the plan is made. */
     const gc_phase phase = plan->phase;
+    const gc_node *const node = plan->node;
+    plan->node = NULL;
     if (plan->slots[from_slot].fixed != NULL)
         plan->phase = GC_PHASE_SETUP;
     const gradcam_status status =
         gc_step_kernel(plan, kernel, from_slot, GC_NO_SLOT, GC_NO_SLOT, *slot, error);
     plan->phase = phase;
+    plan->node = node;
     return status;
 }
 
@@ -147,7 +150,8 @@ gradcam_status gc_step_add(gc_plan *plan, gc_step_kind kind, int tensor_count, g
     GC_TRY(gc_grow(&plan->steps, &plan->step_capacity, (size_t)plan->step_count + 1,
                    sizeof *plan->steps, error));
     gc_step *const s = &plan->steps[plan->step_count];
-    *s = (gc_step){.kind = kind, .phase = plan->phase, .scratch_slot = GC_NO_SLOT};
+    *s = (gc_step){
+        .kind = kind, .phase = plan->phase, .node = plan->node, .scratch_slot = GC_NO_SLOT};
     for (int i = 0; i < GC_ARG_COUNT; i++)
         s->kernel_slots[i] = GC_NO_SLOT;
     const size_t count = (size_t)tensor_count;

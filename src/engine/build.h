@@ -45,6 +45,7 @@ typedef enum gc_step_kind {
 typedef struct gc_step {
     gc_step_kind kind;
     gc_phase phase;
+    const gc_node *node; /**< For profiles; NULL: a reorder or another step of the planner's. */
     const gc_op *op;
     gc_call call;
     gc_kernel *kernel; /**< Owned. */
@@ -74,11 +75,12 @@ struct gc_plan {
     int step_count;
     size_t step_capacity;
     gc_phase phase;
-    int value_count; /**< Gradient of value v is item value_count + v. */
-    bool *is_kept;   /**< Values that must exist as they are: fetched or read by backward. */
-    bool *in_region; /**< Values that lie on a path from a layer to the target. */
-    bool *is_done;   /**< Nodes that are planned or absorbed. */
-    int *uses;       /**< Reads of each value by nodes and outputs. */
+    const gc_node *node; /**< Being planned. */
+    int value_count;     /**< Gradient of value v is item value_count + v. */
+    bool *is_kept;       /**< Values that must exist as they are: fetched or read by backward. */
+    bool *in_region;     /**< Values that lie on a path from a layer to the target. */
+    bool *is_done;       /**< Nodes that are planned or absorbed. */
+    int *uses;           /**< Reads of each value by nodes and outputs. */
     void *block;
     size_t block_bytes;
     gc_tensor *feeds, *fetches, *gradients, seed;

@@ -108,7 +108,7 @@ static gradcam_status plan_view(gc_plan *plan, const node_plan *p, gradcam_error
 gradcam_status gc_forward_plain(gc_plan *plan, int index, gradcam_error *error)
 {
     node_plan p = {.node = &plan->graph->nodes[index]};
-    const size_t count = (size_t)(p.node->input_count + p.node->output_count);
+    const size_t count = (size_t)p.node->input_count + (size_t)p.node->output_count;
     p.op = gc_op_find(p.node->op, p.node->domain);
     p.layout = gc_choose_layout(plan, p.op, p.node);
     GC_TRY(gc_arena_new(plan->arena, &p.operands, count, sizeof *p.operands, error));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/build.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- What must be kept ---------------------------------------------------------------------- */
@@ -150,6 +151,7 @@ static gradcam_status build_forward(gc_plan *plan, gradcam_error *error)
     plan->phase = GC_PHASE_FORWARD;
     for (int n = 0; n < plan->graph->node_count; n++) {
         bool taken = plan->is_done[n];
+        plan->node = &plan->graph->nodes[n];
         if (!taken)
             GC_TRY(gc_forward_dnnl(plan, n, &taken, error));
         if (!taken)
@@ -211,6 +213,7 @@ static gradcam_status build(gc_plan *plan, const gc_graph *graph, const gc_plan_
     GC_TRY(add_items(plan, error));
     GC_TRY(add_feeds(plan, request, error));
     GC_TRY(build_forward(plan, error));
+    plan->node = NULL;
     GC_TRY(export_fetches(plan, request, error));
     if (request->target >= 0) {
         const int target = gc_graph_resolve(plan->graph, request->target);
@@ -380,6 +383,27 @@ gradcam_status gc_plan_backward(gc_plan *plan, gradcam_error *error)
 const gc_tensor *gc_plan_gradient(const gc_plan *plan, int index)
 {
     return &plan->gradients[index];
+}
+
+int gc_plan_step_count(const gc_plan *plan)
+{
+    return plan->step_count;
+}
+
+gradcam_status gc_plan_run_step(gc_plan *plan, int step, gradcam_error *error)
+{
+    return run_step(&plan->steps[step], error);
+}
+
+const char *gc_plan_step_text(const gc_plan *plan, int step, char text[GC_STEP_TEXT])
+{
+    static const char *const kinds[] = {"plain", "plain", "oneDNN", "add", "zero", "clear"};
+    static const char *const phases[] = {"setup", "forward", "backward"};
+    const gc_step *const s = &plan->steps[step];
+    const char *const op = s->node != NULL ? s->node->op : "reorder";
+    const char *const name = s->node != NULL ? s->node->name : "";
+    snprintf(text, GC_STEP_TEXT, "%s %s %s %s", phases[s->phase], op, kinds[s->kind], name);
+    return text;
 }
 
 size_t gc_plan_memory(const gc_plan *plan)

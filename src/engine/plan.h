@@ -54,6 +54,15 @@ gradcam_status gc_plan_backward(gc_plan *plan, gradcam_error *error);
 /** Row-major gradient of the target with respect to layer `index`; valid until the next call. */
 const gc_tensor *gc_plan_gradient(const gc_plan *plan, int index);
 
+/**
+ * For profiles: runs one step, and tells what it is. Steps are numbered in the order of execution;
+ * forward ones come before backward ones.
+ */
+int gc_plan_step_count(const gc_plan *plan);
+gradcam_status gc_plan_run_step(gc_plan *plan, int step, gradcam_error *error);
+enum { GC_STEP_TEXT = 160 };
+const char *gc_plan_step_text(const gc_plan *plan, int step, char text[GC_STEP_TEXT]);
+
 /** Bytes of activations, gradients and scratch. */
 size_t gc_plan_memory(const gc_plan *plan);
 

@@ -108,7 +108,7 @@ static void convert_ints(gc_dtype dtype, int64_t *out, const uint8_t *bytes, siz
     case GC_UINT8:
         CONVERT(out, 1, b[0]);
     case GC_INT8:
-        CONVERT(out, 1, (int8_t)b[0]);
+        CONVERT(out, 1, b[0] < 128 ? b[0] : b[0] - 256);
     case GC_BOOL:
         CONVERT(out, 1, b[0] != 0);
     case GC_UINT16:

@@ -117,6 +117,8 @@ static gradcam_status backward_lrn(const gc_call *call, const gc_tensor *const *
 {
     const lrn l = make_lrn(call);
     const int64_t rows = call->inputs[0]->dims[0] * l.channels;
+    if (l.channels < 1 || rows < 1)
+        return GRADCAM_OK;
     const float *const x = gc_floats(call->inputs[0]), *const gy = gc_floats(output_grads[0]);
     float *const gx = gc_floats(input_grads[0]), *const t = call->scratch;
 #pragma omp parallel if (rows * l.plane > GC_PARALLEL_ELEMENTS)

@@ -35,7 +35,7 @@ const gc_op *const *gc_op_all(size_t *count)
     return rows;
 }
 
-gradcam_status gc_op_fail(const gc_call *call, gradcam_status status, const char *format, ...)
+gradcam_status(gc_op_fail)(const gc_call *call, gradcam_status status, const char *format, ...)
 {
     if (call->error == NULL)
         return status;

@@ -76,6 +76,10 @@ const gc_op *const *gc_op_all(size_t *count);
 gradcam_status gc_op_fail(const gc_call *call, gradcam_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
+#ifdef __clang_analyzer__ /* see base/error.h */
+#define gc_op_fail(call, status, ...) (gc_op_fail(call, status, __VA_ARGS__), (status))
+#endif
+
 /** Loops over fewer elements than this stay on one thread: starting threads would cost more. */
 enum { GC_PARALLEL_ELEMENTS = 16384 };
 

@@ -115,10 +115,11 @@ static int64_t source_row(const padding *p, int64_t row)
 {
     int64_t offset = 0, stride = p->in[p->rank - 1];
     for (int i = p->rank - 2; i >= 0; i--) {
-        const int64_t at = source(p, i, row % p->out[i]);
+        const int64_t extent = p->out[i] > 0 ? p->out[i] : 1; /* no row of nothing is asked for */
+        const int64_t at = source(p, i, row % extent);
         if (at < 0)
             return -1;
-        row /= p->out[i];
+        row /= extent;
         offset += at * stride;
         stride *= p->in[i];
     }

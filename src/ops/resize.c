@@ -146,7 +146,7 @@ static gradcam_status resolve_axes(const gc_call *call, const gc_resize_rule *ru
                                    gc_resize_axis all[GC_MAX_RANK])
 {
     const gc_tensor *const x = call->inputs[0];
-    int axes[GC_MAX_RANK];
+    int axes[GC_MAX_RANK] = {0};
     size_t count = 0;
     const float *roi = NULL;
     for (int i = 0; i < x->rank; i++)
@@ -200,7 +200,7 @@ static gradcam_status arrange(const gc_call *call, const gc_resize_axis *all, re
 
 static gradcam_status resolve(const gc_call *call, resize *r, int64_t dims[GC_MAX_RANK])
 {
-    gc_resize_axis all[GC_MAX_RANK];
+    gc_resize_axis all[GC_MAX_RANK] = {0};
     GC_TRY(gc_check_floats(call, 1));
     GC_TRY(gc_resize_read_rule(call, &r->rule));
     GC_TRY(resolve_axes(call, &r->rule, all));

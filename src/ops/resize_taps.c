@@ -150,7 +150,8 @@ static void fill_filter(const gc_resize_rule *rule, const gc_resize_axis *axis, 
 {
     const double width = stretch(rule, axis);
     const bool excludes = rule->is_antialiased || rule->excludes_outside;
-    const double first = floor(x) - (double)(axis->taps / 2 - 1);
+    const int64_t before = axis->taps / 2 - 1;
+    const double first = floor(x) - (double)before;
     double sum = 0.0;
     for (int64_t t = 0; t < axis->taps; t++) {
         const double position = first + (double)t;

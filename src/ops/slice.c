@@ -65,7 +65,7 @@ static gradcam_status find_window(const gc_call *call, window *w)
 static gradcam_status infer(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
-    window w;
+    window w = {0};
     GC_TRY(find_window(call, &w));
     gc_tensor_describe(call->outputs[0], x->dtype, x->rank, w.count);
     return GRADCAM_OK;
@@ -89,7 +89,7 @@ static gc_strided window_view(const window *w, const gc_tensor *x, int64_t *begi
 static gradcam_status forward(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
-    window w;
+    window w = {0};
     int64_t begin = 0;
     GC_TRY(find_window(call, &w));
     if (gc_tensor_count(call->outputs[0]) == 0)
@@ -104,7 +104,7 @@ static gradcam_status backward(const gc_call *call, const gc_tensor *const *outp
                                gc_tensor *const *input_grads)
 {
     gc_tensor *const gx = input_grads[0];
-    window w;
+    window w = {0};
     int64_t begin = 0;
     GC_TRY(find_window(call, &w));
     memset(gx->data, 0, gc_tensor_bytes(gx));

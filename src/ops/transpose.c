@@ -21,7 +21,7 @@ static gradcam_status find_axes(const gc_call *call, int axes[GC_MAX_RANK])
 static gradcam_status infer(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
-    int axes[GC_MAX_RANK];
+    int axes[GC_MAX_RANK] = {0};
     int64_t dims[GC_MAX_RANK];
     GC_TRY(find_axes(call, axes));
     for (int i = 0; i < x->rank; i++)
@@ -33,7 +33,7 @@ static gradcam_status infer(const gc_call *call)
 static gradcam_status find_view(const gc_call *call, gc_strided *view)
 {
     const gc_tensor *const x = call->inputs[0], *const y = call->outputs[0];
-    int axes[GC_MAX_RANK];
+    int axes[GC_MAX_RANK] = {0};
     int64_t from[GC_MAX_RANK], to[GC_MAX_RANK];
     GC_TRY(find_axes(call, axes));
     gc_strides(x->rank, x->dims, from);

@@ -399,10 +399,11 @@ gradcam_status gc_colormap_find(const gc_colormap **colormap, const char *name,
     size_t used = 0;
     *colormap = name == NULL ? colormaps[0] : NULL;
     for (size_t i = 0; *colormap == NULL && i < COLORMAP_COUNT; i++) {
-        if (strcmp(colormaps[i]->name, name) == 0)
+        const char *const other = colormaps[i]->name; /* NOLINT: no row is NULL */
+        if (strcmp(other, name) == 0)
             *colormap = colormaps[i];
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ",
-                                 colormaps[i]->name);
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", other);
     }
     GC_FAIL_IF(*colormap == NULL, error, GRADCAM_ERROR_ARGUMENT,
                "unknown colour map '%s'; there are: %s", name, list);

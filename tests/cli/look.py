@@ -3,7 +3,7 @@
 """Looks into output files, with Python's standard library alone.
 
   look.py FILE...              kind and size of pictures; type, shape and range of .npy files
-  look.py --peaks < JSON       in which third of picture.png (60 pixels wide) each map peaks
+  look.py --thirds W H < JSON  in which part of a picture of W x H pixels each map peaks
 """
 import ast
 import json
@@ -40,13 +40,21 @@ def describe(data):
     return f"unknown, {len(data)} bytes"
 
 
+def describe_peak(peak, width, height):
+    if peak["x"] is None:
+        return "nowhere"
+    column = ["left", "middle", "right"][min(peak["x"] * 3 // width, 2)]
+    row = ["top", "middle", "bottom"][min(peak["y"] * 3 // height, 2)]
+    return f"{row} {column}"
+
+
 def main():
-    if sys.argv[1] == "--peaks":
+    if sys.argv[1] == "--thirds":
+        width, height = int(sys.argv[2]), int(sys.argv[3])
         for line in sys.stdin:
             for entry in json.loads(line)["maps"]:
-                x = entry["peak"]["x"]
-                third = None if x is None else ["left", "middle", "right"][min(x // 20, 2)]
-                print(f"{entry['label']}: {entry['status']}, {third}")
+                where = describe_peak(entry["peak"], width, height)
+                print(f"{entry['class_index']} {entry['label']}: {entry['status']}, {where}")
         return
     for name in sys.argv[1:]:
         with open(name, "rb") as file:

@@ -452,7 +452,7 @@ static uint32_t next_random(uint32_t *state)
 static void damage(uint8_t *bytes, size_t size, uint32_t *state)
 {
     const uint32_t times = 1 + next_random(state) % 4;
-    for (uint32_t i = 0; i < times; i++) {
+    for (uint32_t i = 0; i < times && size > 0; i++) {
         uint8_t *const byte = &bytes[next_random(state) % size];
         const uint32_t kind = next_random(state) % 4;
         *byte = kind == 0   ? (uint8_t)(*byte ^ 1u << next_random(state) % 8)

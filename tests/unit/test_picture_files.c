@@ -229,7 +229,8 @@ static int count_files(void)
     int count = 0;
     while (d != NULL && readdir(d) != NULL)
         count++;
-    closedir(d);
+    if (d != NULL)
+        closedir(d);
     return count;
 }
 
@@ -299,7 +300,7 @@ static void npy_files(void)
         free(copy);
     }
     uint32_t seed = 7;
-    for (int round = 0; round < 5000; round++) {
+    for (int round = 0; round < 5000 && size > 128; round++) {
         uint8_t *const copy = malloc(size);
         memcpy(copy, bytes, size);
         seed = seed * 1664525u + 1013904223u;
