@@ -201,6 +201,14 @@ def unusual_convolutions(b):
     return b.head(b.node("Relu", x), 48), x
 
 
+def joined_groups(b):
+    x = b.node("Relu", b.conv("input", 3, 32))
+    y = b.node("Relu", b.conv(x, 32, 32, group=8))
+    y = b.conv(y, 32, 48, group=4, strides=[2, 2])
+    y = b.conv(y, 48, 48, group=2, kernel=1)
+    return b.head(b.node("Relu", b.conv(y, 48, 24, group=24)), 24), x
+
+
 def wide_head(b):
     x = b.node("Relu", b.conv("input", 3, 24))
     x = b.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
@@ -219,7 +227,7 @@ NETWORKS = {
     normalised_twice: [1, 3, 12, 12], shuffled: [1, 3, 12, 12],
     channels_last_block: [1, 3, 12, 12], upsampled: [1, 3, 12, 12], one_dimension: [1, 3, 15],
     three_dimensions: [1, 3, 6, 8, 8], unusual_convolutions: [1, 3, 13, 12],
-    wide_head: [1, 3, 12, 12],
+    wide_head: [1, 3, 12, 12], joined_groups: [1, 3, 12, 12],
 }
 
 

@@ -77,9 +77,16 @@ gradcam_status gc_kernel_create(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitiv
 gradcam_status gc_kernel_add(gc_kernel *kernel, gc_dnnl *dnnl, gc_kernel_arg arg, int dnnl_arg,
                              gc_const_md md, void *data, gradcam_error *error);
 
-/** `constant`, whose plain form is `plain`, in the form `wanted`; the memory belongs to `packs`. */
-gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_constant *constant,
-                            gc_const_md plain, gc_const_md wanted, void **data,
-                            gradcam_error *error);
+/** Weights to be packed. */
+typedef struct gc_pack_source {
+    const gc_constant *constant; /**< O x I/group x kernel. */
+    gc_const_md plain;           /**< Its row-major form, after joining. */
+    int64_t group,
+        joined; /**< Every `joined` groups become one, with zeros where they do not meet. */
+} gc_pack_source;
+
+/** The weights in the form `wanted`; the memory belongs to `packs`. */
+gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
+                            gc_const_md wanted, void **data, gradcam_error *error);
 
 #endif

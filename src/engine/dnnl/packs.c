@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <string.h>
 
 #include "engine/dnnl/api.h"
 
@@ -70,19 +71,49 @@ static gradcam_status reorder_once(gc_dnnl *dnnl, gc_const_md from, const void *
     return done;
 }
 
-static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_constant *constant,
-                                  gc_const_md plain, gc_const_md wanted, gradcam_error *error)
+/* *joined = O x (I/group * count) x kernel, row-major: the rows of a group keep their place beside
+ * zeros for the other groups it is joined with. */
+static gradcam_status join_groups(const gc_pack_source *source, float **joined,
+                                  gradcam_error *error)
+{
+    const gc_tensor *const w = gc_constant_tensor(source->constant);
+    const int64_t per_group = w->dims[0] / source->group;
+    const int64_t row = w->dims[0] > 0 ? gc_tensor_count(w) / w->dims[0] : 0;
+    GC_TRY(
+        gc_new(joined, (size_t)(w->dims[0] * row), (size_t)source->joined * sizeof(float), error));
+    for (int64_t o = 0; o < w->dims[0]; o++) {
+        const int64_t place = o / per_group % source->joined;
+        memcpy(*joined + (o * source->joined + place) * row, gc_floats(w) + o * row,
+               (size_t)row * sizeof(float));
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status fill(gc_dnnl *dnnl, const gc_pack_source *source, gc_const_md wanted,
+                           void *data, gradcam_error *error)
+{
+    float *joined = NULL;
+    if (source->joined == 1)
+        return reorder_once(dnnl, source->plain, gc_constant_tensor(source->constant)->data, wanted,
+                            data, error);
+    GC_TRY(join_groups(source, &joined, error));
+    const gradcam_status status = reorder_once(dnnl, source->plain, joined, wanted, data, error);
+    gc_free(joined);
+    return status;
+}
+
+static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_pack_source *source,
+                                  gc_const_md wanted, gradcam_error *error)
 {
     pack *p = NULL;
     *out = NULL;
     GC_TRY(gc_new(&p, 1, sizeof *p, error));
-    p->constant = gc_constant_retain((gc_constant *)(uintptr_t)constant);
+    p->constant = gc_constant_retain((gc_constant *)(uintptr_t)source->constant);
     gradcam_status status = gc_new(&p->data, 1, dnnl_memory_desc_get_size(wanted), error);
     if (status == GRADCAM_OK && gc_md_copy(&p->md, wanted) != dnnl_success)
         status = gc_fail_memory(error, sizeof *p);
     if (status == GRADCAM_OK)
-        status =
-            reorder_once(dnnl, plain, gc_constant_tensor(constant)->data, wanted, p->data, error);
+        status = fill(dnnl, source, wanted, p->data, error);
     if (status != GRADCAM_OK)
         pack_destroy(p);
     else
@@ -98,19 +129,18 @@ static pack *find(const gc_packs *packs, const gc_constant *constant, gc_const_m
     return NULL;
 }
 
-gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_constant *constant,
-                            gc_const_md plain, gc_const_md wanted, void **data,
-                            gradcam_error *error)
+gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
+                            gc_const_md wanted, void **data, gradcam_error *error)
 {
-    if (dnnl_memory_desc_equal(plain, wanted)) {
-        *data = gc_constant_tensor(constant)->data;
+    if (source->joined == 1 && dnnl_memory_desc_equal(source->plain, wanted)) {
+        *data = gc_constant_tensor(source->constant)->data;
         return GRADCAM_OK;
     }
     pthread_mutex_lock(&packs->lock);
     gradcam_status status = GRADCAM_OK;
-    pack *p = find(packs, constant, wanted);
+    pack *p = find(packs, source->constant, wanted);
     if (p == NULL) {
-        status = pack_create(&p, dnnl, constant, plain, wanted, error);
+        status = pack_create(&p, dnnl, source, wanted, error);
         if (status == GRADCAM_OK) {
             p->next = packs->first;
             packs->first = p;
