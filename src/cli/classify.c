@@ -83,7 +83,8 @@ static gradcam_status run(const gc_settings *settings, gradcam_error *error)
     return status;
 }
 
-static const gc_option_table *const tables[] = {&gc_options_network, &gc_options_report, NULL};
+static const gc_option_table *const tables[] = {&gc_options_network, &gc_options_picture,
+                                                &gc_options_report, NULL};
 
 const gc_command gc_command_classify = {
     .name = "classify",

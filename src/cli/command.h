@@ -24,6 +24,7 @@ void gc_settings_free(gc_settings *settings);
 
 extern const gc_option_table gc_options_network; /* --labels, --size, --preset, --threads ... */
 extern const gc_option_table gc_options_layer;   /* --layer */
+extern const gc_option_table gc_options_picture; /* --input-npy, --top */
 extern const gc_option_table gc_options_report;  /* --json, --quiet, --verbose, --help */
 
 typedef struct gc_command {

@@ -133,9 +133,6 @@ static const gc_option network_rows[] = {
     {"mean", 0, "A,B,C", .set = set_mean,
      .help = "Subtracted from pixels in [0,1]; one number or one a channel"},
     {"std", 0, "A,B,C", .set = set_std, .help = "Divides what --mean leaves"},
-    {"input-npy", 0, "FILE", .set = gc_set_text, AT(input_npy),
-     .help = "A ready input tensor (.npy, float32, N x C x H x W) instead of a picture; a picture "
-             "may be given to show the map on"},
     {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
      .help = "Threads; default 0: one a core"},
 };
@@ -148,9 +145,15 @@ static const gc_option layer_rows[] = {
      .help = "Differentiate after a final Softmax or Sigmoid, not before it"},
 };
 
-static const gc_option report_rows[] = {
+static const gc_option picture_rows[] = {
+    {"input-npy", 0, "FILE", .set = gc_set_text, AT(input_npy),
+     .help = "A ready input tensor (.npy, float32, N x C x H x W) instead of a picture; a picture "
+             "may be given to show the map on"},
     {"top", 0, "N", .set = gc_set_integer, AT(top), .minimum = 1, .maximum = TOP_LIMIT,
      .help = "How many predictions to report; default 5"},
+};
+
+static const gc_option report_rows[] = {
     {"json", 0, "FILE", true, .set = gc_set_file, AT(json),
      .help = "Report as JSON, one object a line; without a name (or with -) to standard output "
              "instead of text"},
@@ -167,4 +170,5 @@ static const gc_option report_rows[] = {
 
 const gc_option_table gc_options_network = TABLE("Model and input", network_rows);
 const gc_option_table gc_options_layer = TABLE("Layer and score", layer_rows);
+const gc_option_table gc_options_picture = TABLE("Pictures and predictions", picture_rows);
 const gc_option_table gc_options_report = TABLE("Report", report_rows);
