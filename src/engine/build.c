@@ -111,7 +111,7 @@ static gradcam_status add_reorder(gc_plan *plan, int item, gc_layout layout, int
     const int from_slot = plan->items[item].slots[from];
     gc_kernel *kernel = NULL;
     GC_TRY(gc_slot_add(plan, bytes_in(&plan->items[item], layout), slot, error));
-    GC_TRY(gc_dnnl_reorder(plan->dnnl, &plan->items[item].type, from, layout, &kernel, error));
+    GC_TRY(gc_dnnl_reorder(&plan->items[item].type, from, layout, &kernel, error));
     /* A constant is converted once, when the plan is made. */
     const gc_phase phase = plan->phase;
     const gc_node *const node = plan->node;

@@ -69,7 +69,7 @@ static gradcam_status fail_tuple(const gc_call *call, int64_t i)
 static gradcam_status gather_infer(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0], *const indices = call->inputs[1];
-    tuples t;
+    tuples t = {0};
     int64_t dims[GC_MAX_RANK];
     int rank = 0;
     GC_TRY(find_tuples(call, &t));
@@ -85,7 +85,7 @@ static gradcam_status gather_infer(const gc_call *call)
 static gradcam_status gather_forward(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0];
-    tuples t;
+    tuples t = {0};
     GC_TRY(find_tuples(call, &t));
     const size_t bytes = (size_t)t.row * gc_element_size(gc_dtype_is_float(x->dtype));
     for (int64_t i = 0; i < t.count; i++) {
@@ -101,7 +101,7 @@ static gradcam_status gather_backward(const gc_call *call, const gc_tensor *cons
                                       gc_tensor *const *input_grads)
 {
     gc_tensor *const gx = input_grads[0];
-    tuples t;
+    tuples t = {0};
     GC_TRY(find_tuples(call, &t));
     memset(gx->data, 0, gc_tensor_bytes(gx));
     for (int64_t i = 0; i < t.count; i++)
@@ -131,7 +131,7 @@ static gradcam_status scatter_infer(const gc_call *call)
     const gc_tensor *const x = call->inputs[0], *const indices = call->inputs[1];
     const gc_tensor *const updates = call->inputs[2];
     char text[GC_SHAPE_TEXT];
-    tuples t;
+    tuples t = {0};
     gc_scatter_mode mode = GC_SCATTER_SET;
     GC_TRY(find_tuples(call, &t));
     GC_TRY(gc_check_same_storage(call, 2));
@@ -149,7 +149,7 @@ static gradcam_status scatter_infer(const gc_call *call)
 static gradcam_status scatter_forward(const gc_call *call)
 {
     const gc_tensor *const x = call->inputs[0], *const y = call->outputs[0];
-    tuples t;
+    tuples t = {0};
     gc_scatter_mode mode = GC_SCATTER_SET;
     GC_TRY(find_tuples(call, &t));
     GC_TRY(gc_scatter_read_mode(call, &mode));
@@ -168,7 +168,7 @@ static gradcam_status scatter_backward(const gc_call *call, const gc_tensor *con
                                        gc_tensor *const *input_grads)
 {
     const gc_tensor *const gy = output_grads[0];
-    tuples t;
+    tuples t = {0};
     gc_scatter_mode mode = GC_SCATTER_SET;
     GC_TRY(find_tuples(call, &t));
     GC_TRY(gc_scatter_differentiable(call, &mode));

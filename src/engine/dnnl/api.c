@@ -13,16 +13,32 @@ gradcam_status gc_dnnl_fail(gradcam_error *error, dnnl_status_t status, const ch
 
 /* ---- Memory descriptors --------------------------------------------------------------------- */
 
+/* oneDNN declares extents as arrays of its own greatest rank. */
+typedef struct full_dims {
+    dnnl_dims_t dims;
+} full_dims;
+
+static full_dims fill_dims(int rank, const int64_t *dims)
+{
+    full_dims full;
+    memset(&full, 0, sizeof full);
+    for (int i = 0; i < rank; i++)
+        full.dims[i] = dims[i];
+    return full;
+}
+
 #if DNNL_VERSION_MAJOR >= 3
 
 dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_create_with_tag(md, rank, dims, dnnl_f32, tag);
+    const full_dims d = fill_dims(rank, dims);
+    return dnnl_memory_desc_create_with_tag(md, rank, d.dims, dnnl_f32, tag);
 }
 
 dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const int64_t *strides)
 {
-    return dnnl_memory_desc_create_with_strides(md, rank, dims, dnnl_f32, strides);
+    const full_dims d = fill_dims(rank, dims), s = fill_dims(rank, strides);
+    return dnnl_memory_desc_create_with_strides(md, rank, d.dims, dnnl_f32, s.dims);
 }
 
 dnnl_status_t gc_md_copy(gc_md *md, gc_const_md from)
@@ -51,7 +67,8 @@ dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_ta
 {
     dnnl_memory_desc_t made;
     *md = NULL;
-    const dnnl_status_t status = dnnl_memory_desc_init_by_tag(&made, rank, dims, dnnl_f32, tag);
+    const full_dims d = fill_dims(rank, dims);
+    const dnnl_status_t status = dnnl_memory_desc_init_by_tag(&made, rank, d.dims, dnnl_f32, tag);
     return status == dnnl_success ? md_keep(md, &made) : status;
 }
 
@@ -59,8 +76,9 @@ dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const 
 {
     dnnl_memory_desc_t made;
     *md = NULL;
+    const full_dims d = fill_dims(rank, dims), s = fill_dims(rank, strides);
     const dnnl_status_t status =
-        dnnl_memory_desc_init_by_strides(&made, rank, dims, dnnl_f32, strides);
+        dnnl_memory_desc_init_by_strides(&made, rank, d.dims, dnnl_f32, s.dims);
     return status == dnnl_success ? md_keep(md, &made) : status;
 }
 
@@ -73,6 +91,55 @@ void gc_md_free(gc_md *md)
 {
     gc_free(*md);
     *md = NULL;
+}
+
+#endif
+
+#if DNNL_VERSION_MAJOR >= 3
+
+bool gc_md_blocking(gc_const_md md, gc_blocking *blocking)
+{
+    dnnl_dims_t *dims = NULL, *strides = NULL, *blocks = NULL, *axes = NULL;
+    int rank = 0, inner = 0;
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    if (dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind) != dnnl_success ||
+        kind != dnnl_blocked ||
+        dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &rank) != dnnl_success ||
+        dnnl_memory_desc_query(md, dnnl_query_dims, (void *)&dims) != dnnl_success ||
+        dnnl_memory_desc_query(md, dnnl_query_strides, (void *)&strides) != dnnl_success ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &inner) != dnnl_success ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_blks, (void *)&blocks) != dnnl_success ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_idxs, (void *)&axes) != dnnl_success)
+        return false;
+    *blocking = (gc_blocking){.rank = rank, .inner_count = inner};
+    for (int i = 0; i < rank; i++) {
+        blocking->dims[i] = (*dims)[i];
+        blocking->strides[i] = (*strides)[i];
+    }
+    for (int i = 0; i < inner; i++) {
+        blocking->inner_blocks[i] = (*blocks)[i];
+        blocking->inner_axes[i] = (int)(*axes)[i];
+    }
+    return true;
+}
+
+#else
+
+bool gc_md_blocking(gc_const_md md, gc_blocking *blocking)
+{
+    const dnnl_blocking_desc_t *const b = &md->format_desc.blocking;
+    if (md->format_kind != dnnl_blocked)
+        return false;
+    *blocking = (gc_blocking){.rank = md->ndims, .inner_count = b->inner_nblks};
+    for (int i = 0; i < md->ndims; i++) {
+        blocking->dims[i] = md->dims[i];
+        blocking->strides[i] = b->strides[i];
+    }
+    for (int i = 0; i < b->inner_nblks; i++) {
+        blocking->inner_blocks[i] = b->inner_blks[i];
+        blocking->inner_axes[i] = (int)b->inner_idxs[i];
+    }
+    return true;
 }
 
 #endif

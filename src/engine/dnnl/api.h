@@ -25,9 +25,15 @@ struct gc_dnnl {
     dnnl_stream_t stream;
 };
 
+/** A copy between layouts; see reorder.c. */
+typedef struct gc_reorder gc_reorder;
+
 struct gc_kernel {
     dnnl_stream_t stream; /* the plan's */
     dnnl_primitive_t primitive;
+    gc_reorder *reorder; /* instead of a primitive */
+    const float *reorder_from;
+    float *reorder_to;
     dnnl_memory_t memories[8];
     dnnl_exec_arg_t args[8];
     int arg_count;
@@ -49,6 +55,28 @@ dnnl_status_t gc_md_activation(gc_md *md, const gc_tensor *tensor, gc_layout lay
 
 /** Which of our layouts `md` is; false if none. */
 bool gc_md_layout(gc_const_md md, const gc_tensor *tensor, gc_layout *layout);
+
+/** How a descriptor lays elements out: `strides` of the blocks, and inner blocks, outermost first.
+ */
+enum { GC_MD_RANK = DNNL_MAX_NDIMS };
+typedef struct gc_blocking {
+    int rank;
+    int64_t dims[GC_MD_RANK], strides[GC_MD_RANK];
+    int inner_count;
+    int64_t inner_blocks[GC_MD_RANK];
+    int inner_axes[GC_MD_RANK];
+} gc_blocking;
+
+/** False for descriptors that are not blocked. */
+bool gc_md_blocking(gc_const_md md, gc_blocking *blocking);
+
+/** Describes the copy of a float32 tensor; the descriptors are not needed afterwards. */
+gradcam_status gc_reorder_create(gc_reorder **reorder, gc_const_md from, gc_const_md to,
+                                 gradcam_error *error);
+void gc_reorder_destroy(gc_reorder **reorder);
+
+/** Elements of `to` that only pad are set to 0. */
+void gc_reorder_run(const gc_reorder *reorder, const float *from, float *to);
 
 typedef struct gc_conv_mds {
     gc_const_md src, weights, bias, dst;
@@ -86,7 +114,7 @@ typedef struct gc_pack_source {
 } gc_pack_source;
 
 /** The weights in the form `wanted`; the memory belongs to `packs`. */
-gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
-                            gc_const_md wanted, void **data, gradcam_error *error);
+gradcam_status gc_packs_get(gc_packs *packs, const gc_pack_source *source, gc_const_md wanted,
+                            void **data, gradcam_error *error);
 
 #endif

@@ -196,7 +196,7 @@ static gradcam_status add_constants(gc_kernel *kernel, gc_dnnl *dnnl, gc_packs *
     const gc_pack_source source = {spec->weights, d.plain_weights, spec->group,
                                    groups_to_join(spec)};
     gradcam_status status = described == dnnl_success
-                                ? gc_packs_get(packs, dnnl, &source, s->weights, &data, error)
+                                ? gc_packs_get(packs, &source, s->weights, &data, error)
                                 : gc_dnnl_fail(error, described, "describing weights");
     if (status == GRADCAM_OK)
         status =

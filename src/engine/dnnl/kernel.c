@@ -83,18 +83,27 @@ void gc_kernel_destroy(gc_kernel **kernel)
         dnnl_memory_destroy((*kernel)->memories[i]);
     if ((*kernel)->primitive != NULL)
         dnnl_primitive_destroy((*kernel)->primitive);
+    gc_reorder_destroy(&(*kernel)->reorder);
     gc_free(*kernel);
     *kernel = NULL;
 }
 
 void gc_kernel_bind(gc_kernel *kernel, gc_kernel_arg arg, void *data)
 {
-    if (kernel->slot_of[arg] >= 0)
+    if (kernel->reorder != NULL && arg == GC_ARG_SRC)
+        kernel->reorder_from = data;
+    else if (kernel->reorder != NULL && arg == GC_ARG_DST)
+        kernel->reorder_to = data;
+    else if (kernel->reorder == NULL && kernel->slot_of[arg] >= 0)
         dnnl_memory_set_data_handle(kernel->memories[kernel->slot_of[arg]], data);
 }
 
 gradcam_status gc_kernel_run(gc_kernel *kernel, gradcam_error *error)
 {
+    if (kernel->reorder != NULL) {
+        gc_reorder_run(kernel->reorder, kernel->reorder_from, kernel->reorder_to);
+        return GRADCAM_OK;
+    }
     const dnnl_status_t status =
         dnnl_primitive_execute(kernel->primitive, kernel->stream, kernel->arg_count, kernel->args);
     return status == dnnl_success ? GRADCAM_OK : gc_dnnl_fail(error, status, "running a primitive");
@@ -117,41 +126,20 @@ gc_layout gc_kernel_dst_layout(const gc_kernel *kernel)
 
 /* ---- Reorder -------------------------------------------------------------------------------- */
 
-static gradcam_status reorder_between(gc_dnnl *dnnl, gc_const_md from, gc_const_md to,
-                                      gc_kernel **kernel, gradcam_error *error)
-{
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = gc_attr_new(&attr, NULL, 0);
-    if (status == dnnl_success)
-        status =
-            dnnl_reorder_primitive_desc_create(&pd, from, dnnl->engine, to, dnnl->engine, attr);
-    if (attr != NULL)
-        dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success)
-        return gc_dnnl_fail(error, status, "describing a reorder");
-    GC_TRY(gc_kernel_create(kernel, dnnl, pd, error));
-    gradcam_status added =
-        gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_FROM, from, NULL, error);
-    if (added == GRADCAM_OK)
-        added = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_TO, to, NULL, error);
-    if (added != GRADCAM_OK)
-        gc_kernel_destroy(kernel);
-    return added;
-}
-
-gradcam_status gc_dnnl_reorder(gc_dnnl *dnnl, const gc_tensor *tensor, gc_layout from, gc_layout to,
+gradcam_status gc_dnnl_reorder(const gc_tensor *tensor, gc_layout from, gc_layout to,
                                gc_kernel **kernel, gradcam_error *error)
 {
     gc_md from_md = NULL, to_md = NULL;
-    *kernel = NULL;
+    GC_TRY(gc_new(kernel, 1, sizeof **kernel, error));
     dnnl_status_t made = gc_md_activation(&from_md, tensor, from);
     if (made == dnnl_success)
         made = gc_md_activation(&to_md, tensor, to);
-    const gradcam_status status = made == dnnl_success
-                                      ? reorder_between(dnnl, from_md, to_md, kernel, error)
-                                      : gc_dnnl_fail(error, made, "describing a reorder");
+    const gradcam_status status =
+        made == dnnl_success ? gc_reorder_create(&(*kernel)->reorder, from_md, to_md, error)
+                             : gc_dnnl_fail(error, made, "describing a reorder");
     gc_md_free(&from_md);
     gc_md_free(&to_md);
+    if (status != GRADCAM_OK)
+        gc_kernel_destroy(kernel);
     return status;
 }

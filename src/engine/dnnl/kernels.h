@@ -49,7 +49,7 @@ gc_layout gc_kernel_dst_layout(const gc_kernel *kernel);
 gc_layout gc_dnnl_preferred_layout(void);
 
 /** Copies a float tensor from one layout to another. */
-gradcam_status gc_dnnl_reorder(gc_dnnl *dnnl, const gc_tensor *tensor, gc_layout from, gc_layout to,
+gradcam_status gc_dnnl_reorder(const gc_tensor *tensor, gc_layout from, gc_layout to,
                                gc_kernel **kernel, gradcam_error *error);
 
 /** What is computed on a convolution's result while it is still in registers. */

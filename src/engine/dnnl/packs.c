@@ -48,27 +48,14 @@ void gc_packs_destroy(gc_packs **packs)
     *packs = NULL;
 }
 
-static gradcam_status reorder_once(gc_dnnl *dnnl, gc_const_md from, const void *from_data,
-                                   gc_const_md to, void *to_data, gradcam_error *error)
+static gradcam_status reorder_once(gc_const_md from, const float *from_data, gc_const_md to,
+                                   float *to_data, gradcam_error *error)
 {
-    dnnl_primitive_desc_t pd = NULL;
-    const dnnl_status_t status =
-        dnnl_reorder_primitive_desc_create(&pd, from, dnnl->engine, to, dnnl->engine, NULL);
-    if (status != dnnl_success)
-        return gc_dnnl_fail(error, status, "packing weights");
-    gc_kernel *kernel = NULL;
-    GC_TRY(gc_kernel_create(&kernel, dnnl, pd, error));
-    /* oneDNN takes no const pointers; a reorder does not write to its source. */
-    gradcam_status done = gc_kernel_add(kernel, dnnl, GC_ARG_SRC, DNNL_ARG_FROM, from,
-                                        (void *)(uintptr_t)from_data, error);
-    if (done == GRADCAM_OK)
-        done = gc_kernel_add(kernel, dnnl, GC_ARG_DST, DNNL_ARG_TO, to, to_data, error);
-    if (done == GRADCAM_OK)
-        done = gc_kernel_run(kernel, error);
-    if (done == GRADCAM_OK && dnnl_stream_wait(dnnl->stream) != dnnl_success)
-        done = gc_dnnl_fail(error, dnnl_runtime_error, "packing weights");
-    gc_kernel_destroy(&kernel);
-    return done;
+    gc_reorder *reorder = NULL;
+    GC_TRY(gc_reorder_create(&reorder, from, to, error));
+    gc_reorder_run(reorder, from_data, to_data);
+    gc_reorder_destroy(&reorder);
+    return GRADCAM_OK;
 }
 
 /* *joined = O x (I/group * count) x kernel, row-major: the rows of a group keep their place beside
@@ -89,21 +76,21 @@ static gradcam_status join_groups(const gc_pack_source *source, float **joined,
     return GRADCAM_OK;
 }
 
-static gradcam_status fill(gc_dnnl *dnnl, const gc_pack_source *source, gc_const_md wanted,
-                           void *data, gradcam_error *error)
+static gradcam_status fill(const gc_pack_source *source, gc_const_md wanted, float *data,
+                           gradcam_error *error)
 {
     float *joined = NULL;
     if (source->joined == 1)
-        return reorder_once(dnnl, source->plain, gc_constant_tensor(source->constant)->data, wanted,
+        return reorder_once(source->plain, gc_floats(gc_constant_tensor(source->constant)), wanted,
                             data, error);
     GC_TRY(join_groups(source, &joined, error));
-    const gradcam_status status = reorder_once(dnnl, source->plain, joined, wanted, data, error);
+    const gradcam_status status = reorder_once(source->plain, joined, wanted, data, error);
     gc_free(joined);
     return status;
 }
 
-static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_pack_source *source,
-                                  gc_const_md wanted, gradcam_error *error)
+static gradcam_status pack_create(pack **out, const gc_pack_source *source, gc_const_md wanted,
+                                  gradcam_error *error)
 {
     pack *p = NULL;
     *out = NULL;
@@ -113,7 +100,7 @@ static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_pack_sourc
     if (status == GRADCAM_OK && gc_md_copy(&p->md, wanted) != dnnl_success)
         status = gc_fail_memory(error, sizeof *p);
     if (status == GRADCAM_OK)
-        status = fill(dnnl, source, wanted, p->data, error);
+        status = fill(source, wanted, p->data, error);
     if (status != GRADCAM_OK)
         pack_destroy(p);
     else
@@ -129,8 +116,8 @@ static pack *find(const gc_packs *packs, const gc_constant *constant, gc_const_m
     return NULL;
 }
 
-gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
-                            gc_const_md wanted, void **data, gradcam_error *error)
+gradcam_status gc_packs_get(gc_packs *packs, const gc_pack_source *source, gc_const_md wanted,
+                            void **data, gradcam_error *error)
 {
     if (source->joined == 1 && dnnl_memory_desc_equal(source->plain, wanted)) {
         *data = gc_constant_tensor(source->constant)->data;
@@ -140,7 +127,7 @@ gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source
     gradcam_status status = GRADCAM_OK;
     pack *p = find(packs, source->constant, wanted);
     if (p == NULL) {
-        status = pack_create(&p, dnnl, source, wanted, error);
+        status = pack_create(&p, source, wanted, error);
         if (status == GRADCAM_OK) {
             p->next = packs->first;
             packs->first = p;
