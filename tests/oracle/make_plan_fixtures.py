@@ -209,6 +209,14 @@ def joined_groups(b):
     return b.head(b.node("Relu", b.conv(y, 48, 24, group=24)), 24), x
 
 
+def split_and_doubled(b):
+    x = b.node("Relu", b.conv("input", 3, 48))
+    parts = b.node("Split", x, b.constant([16, 24, 8], np.int64), outputs=3, axis=1)
+    y = b.conv(b.node("Concat", parts[2], parts[0], axis=1), 24, 24)
+    y = b.node("Mul", y, y)
+    return b.head(b.node("Add", y, y), 24), x
+
+
 def wide_head(b):
     x = b.node("Relu", b.conv("input", 3, 24))
     x = b.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
@@ -228,6 +236,7 @@ NETWORKS = {
     channels_last_block: [1, 3, 12, 12], upsampled: [1, 3, 12, 12], one_dimension: [1, 3, 15],
     three_dimensions: [1, 3, 6, 8, 8], unusual_convolutions: [1, 3, 13, 12],
     wide_head: [1, 3, 12, 12], joined_groups: [1, 3, 12, 12],
+    split_and_doubled: [1, 3, 12, 12],
 }
 
 

@@ -158,7 +158,7 @@ OPERATORS = {
     "Flatten": lambda a, x: x.reshape(int(np.prod(x.shape[:a.get("axis", 1)])), -1),
     "Reshape": reshape, "Transpose": lambda a, x: x.permute(*a["perm"]),
     "Concat": lambda a, *x: torch.cat(x, a["axis"]), "Slice": slice_, "Resize": resize,
-    "Pad": pad, "Softmax": lambda a, x: x.softmax(a.get("axis", -1)), "Cast": cast,
+    "Split": lambda a, x, s: x.split(s.tolist(), a.get("axis", 0)), "Pad": pad, "Softmax": lambda a, x: x.softmax(a.get("axis", -1)), "Cast": cast,
     "Identity": lambda a, x: x, "Dropout": lambda a, x, *r: x, "Squeeze": squeeze,
     "Unsqueeze": unsqueeze, "Shape": lambda a, x: torch.tensor(x.shape),
     "Gather": lambda a, x, i: x.index_select(a.get("axis", 0), i.reshape(-1)).reshape(
@@ -193,7 +193,7 @@ class Network:
             while inputs and inputs[-1] is None:
                 inputs.pop()
             result = OPERATORS[node.op_type](attributes(node), *inputs)
-            if node.output[0] == layer:
-                result = result.detach().requires_grad_(True)
-            values[node.output[0]] = result
+            results = list(result) if isinstance(result, (tuple, list)) else [result]
+            for name, tensor in zip(node.output, results):
+                values[name] = tensor.detach().requires_grad_(True) if name == layer else tensor
         return values
