@@ -115,6 +115,27 @@ static gradcam_status copy_layer(gradcam_explanation *x, const gradcam_layer *fr
     return gc_arena_string(x->arena, &to->reason, from->reason, strlen(from->reason), error);
 }
 
+static int clamp_pixel(double position, int extent)
+{
+    return position < 0.0 ? 0 : position >= extent ? extent - 1 : (int)position;
+}
+
+/* Where the hottest cell of the map lies: for pictures so narrow that the network saw less than the
+ * centre of a pixel. */
+static void peak_of_cell(const gradcam_explanation *x, gradcam_map *map)
+{
+    int64_t best = 0;
+    double px = 0.0, py = 0.0;
+    for (int64_t i = 1; i < (int64_t)map->width * map->height; i++)
+        if (map->raw[i] > map->raw[best])
+            best = i;
+    gc_view_to_picture(
+        &x->view, ((double)(best % map->width) + 0.5) * x->view.input_width / map->width,
+        ((double)(best / map->width) + 0.5) * x->view.input_height / map->height, &px, &py);
+    map->peak_x = clamp_pixel(px, x->picture.width);
+    map->peak_y = clamp_pixel(py, x->picture.height);
+}
+
 static gradcam_status find_peak(const gradcam_explanation *x, gradcam_map *map,
                                 gradcam_error *error)
 {
@@ -129,9 +150,11 @@ static gradcam_status find_peak(const gradcam_explanation *x, gradcam_map *map,
     for (int64_t i = 1; i < count; i++)
         if (values[i] > values[best])
             best = i;
-    gc_free(values);
     map->peak_x = (int)(best % width);
     map->peak_y = (int)(best / width);
+    if (values[best] <= 0.0f)
+        peak_of_cell(x, map);
+    gc_free(values);
     return GRADCAM_OK;
 }
 

@@ -274,5 +274,33 @@ static void test_rendering(void)
     gradcam_model_destroy(&model);
 }
 
+/* The network sees less than one pixel of a picture that is 1 wide, cropped: its middle. */
+static void test_narrow_picture(void)
+{
+    enum { LENGTH = 501 };
+    gradcam_model *model = load();
+    gradcam_explainer *explainer = NULL;
+    gradcam_explanation *explanation = NULL;
+    gradcam_explainer_options options;
+    uint8_t rgb[3 * LENGTH];
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(i * 7 % 256);
+    gradcam_explainer_options_init(&options);
+    options.fit = GRADCAM_FIT_CROP;
+    CHECK_OK(gradcam_explainer_create(&explainer, model, &options, &error));
+    for (int is_tall = 0; is_tall < 2; is_tall++) {
+        CHECK_OK(gradcam_explain_pixels(explainer, rgb, is_tall ? 1 : LENGTH, is_tall ? LENGTH : 1,
+                                        NULL, 0, &explanation, &error));
+        const gradcam_map *const map = gradcam_explanation_map(explanation, 0);
+        CHECK_INT(map->state, GRADCAM_MAP_OK);
+        CHECK_INT(is_tall ? map->peak_x : map->peak_y, 0);
+        CHECK_INT(is_tall ? map->peak_y : map->peak_x, LENGTH / 2);
+        gradcam_explanation_destroy(&explanation);
+    }
+    gradcam_explainer_destroy(&explainer);
+    gradcam_model_destroy(&model);
+}
+
 TEST_MAIN(test_model_may_go_first, test_repeats_exactly, test_classes_together, test_two_threads,
-          test_tensor_equals_pixels, test_predictions, test_refusals, test_rendering)
+          test_tensor_equals_pixels, test_predictions, test_refusals, test_rendering,
+          test_narrow_picture)
