@@ -129,9 +129,9 @@ static void peak_of_cell(const gradcam_explanation *x, gradcam_map *map)
     for (int64_t i = 1; i < (int64_t)map->width * map->height; i++)
         if (map->raw[i] > map->raw[best])
             best = i;
-    gc_view_to_picture(
-        &x->view, ((double)(best % map->width) + 0.5) * x->view.input_width / map->width,
-        ((double)(best / map->width) + 0.5) * x->view.input_height / map->height, &px, &py);
+    const int64_t column = best % map->width, row = best / map->width;
+    gc_view_to_picture(&x->view, ((double)column + 0.5) * x->view.input_width / map->width,
+                       ((double)row + 0.5) * x->view.input_height / map->height, &px, &py);
     map->peak_x = clamp_pixel(px, x->picture.width);
     map->peak_y = clamp_pixel(py, x->picture.height);
 }
