@@ -228,8 +228,8 @@ typedef struct gradcam_explanation gradcam_explanation;
  *
  * @param classes class indices, each of which gets a map from one shared forward pass; NULL with
  *        class_count 0 for the predicted class.
- * @return GRADCAM_OK, also when a map is flat (see gradcam_map.state); GRADCAM_ERROR_FILE,
- *         _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3 channels: use
+ * @return GRADCAM_OK, also when a map is flat or not finite (see gradcam_map.state);
+ * GRADCAM_ERROR_FILE, _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3 channels: use
  *         gradcam_explain_tensor), _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT.
  */
 GRADCAM_API gradcam_status gradcam_explain_file(gradcam_explainer *explainer, const char *path,
@@ -276,7 +276,7 @@ typedef enum gradcam_map_state {
     GRADCAM_MAP_OK = 0,
     GRADCAM_MAP_FLAT,         /**< All values equal before the ReLU: nothing to show. */
     GRADCAM_MAP_NON_POSITIVE, /**< No positive value: the layer speaks only against the class. */
-    GRADCAM_MAP_NOT_FINITE    /**< NaN or infinity in the map. */
+    GRADCAM_MAP_NOT_FINITE    /**< NaN or infinity in the map, which then cannot be rendered. */
 } gradcam_map_state;
 
 /** "ok", "flat", "non-positive" or "not-finite". */
@@ -337,7 +337,8 @@ GRADCAM_API const char *const *gradcam_colormap_names(void);
  * Writes one output of one map. The file appears whole or not at all.
  *
  * @param options NULL for the defaults.
- * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _ARGUMENT (unknown ending, colormap, index), _MEMORY.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _ARGUMENT (unknown ending, colormap, index), _NUMERIC
+ *         (the map is not finite; only GRADCAM_NPY_RAW writes such), _MEMORY.
  */
 GRADCAM_API gradcam_status gradcam_explanation_save(gradcam_explanation *explanation,
                                                     size_t map_index, gradcam_output output,

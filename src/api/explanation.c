@@ -117,7 +117,8 @@ const char *const *gradcam_colormap_names(void)
 }
 
 static gradcam_status check_output(const gradcam_explanation *explanation, size_t map_index,
-                                   const gradcam_render_options *options, gradcam_error *error)
+                                   gradcam_output output, const gradcam_render_options *options,
+                                   gradcam_error *error)
 {
     GC_FAIL_IF(explanation == NULL, error, GRADCAM_ERROR_ARGUMENT, "explanation: NULL");
     GC_FAIL_IF(map_index >= explanation->map_count, error, GRADCAM_ERROR_ARGUMENT,
@@ -127,6 +128,12 @@ static gradcam_status check_output(const gradcam_explanation *explanation, size_
                "alpha: %g is not between 0 and 1", (double)options->alpha);
     GC_FAIL_IF(options->quality < 1 || options->quality > 100, error, GRADCAM_ERROR_ARGUMENT,
                "quality: %d is not between 1 and 100", options->quality);
+    const gradcam_map *const map = &explanation->maps[map_index];
+    GC_FAIL_IF(map->state == GRADCAM_MAP_NOT_FINITE && output != GRADCAM_NPY_RAW, error,
+               GRADCAM_ERROR_NUMERIC,
+               "the map of class %d at layer '%s' holds NaN or infinity and cannot be shown; try "
+               "another layer, and see the preprocessing",
+               map->prediction.index, map->layer.name);
     return GRADCAM_OK;
 }
 
@@ -159,7 +166,7 @@ gradcam_status gradcam_explanation_render(gradcam_explanation *explanation, size
     gradcam_render_options_init(&defaults);
     if (options == NULL)
         options = &defaults;
-    GC_TRY(check_output(explanation, map_index, options, error));
+    GC_TRY(check_output(explanation, map_index, output, options, error));
     GC_FAIL_IF(rgb == NULL || (output != GRADCAM_IMAGE_OVERLAY && output != GRADCAM_IMAGE_HEATMAP),
                error, GRADCAM_ERROR_ARGUMENT, "rgb: NULL, or an output that is no image");
     const double start = gc_now_ms();
@@ -240,7 +247,7 @@ gradcam_status gradcam_explanation_save(gradcam_explanation *explanation, size_t
     gradcam_render_options_init(&defaults);
     if (options == NULL)
         options = &defaults;
-    GC_TRY(check_output(explanation, map_index, options, error));
+    GC_TRY(check_output(explanation, map_index, output, options, error));
     GC_FAIL_IF(path == NULL, error, GRADCAM_ERROR_ARGUMENT, "path: NULL");
     const double start = gc_now_ms();
     GC_TRY(save(explanation, &explanation->maps[map_index], output, options, path, error));

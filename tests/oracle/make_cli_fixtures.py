@@ -97,6 +97,13 @@ def write_models():
         helper.make_node("Twist", ["s1"], ["twisted"], name="twist", domain="com.example"),
     ]
     write_model("unsupported.onnx", extra_nodes=unknown, output="twisted")
+    # The root of a score that is exactly 0 (the class "nothing") has an infinite slope: finite
+    # logits, and a map of NaN.
+    root = [
+        helper.make_node("Abs", ["logits"], ["size"], name="size"),
+        helper.make_node("Sqrt", ["size"], ["root"], name="root"),
+    ]
+    write_model("root.onnx", extra_nodes=root, output="root")
     # A branch to a second output: it has a height and a width, but the classes do not depend on it.
     side = [helper.make_node("Conv", ["p1", "w2"], ["side"], name="side_conv", pads=[1, 1, 1, 1])]
     write_model(

@@ -301,6 +301,30 @@ static void test_narrow_picture(void)
     gradcam_model_destroy(&model);
 }
 
+/* Finite logits, but an infinite slope where a score is 0; times the 0 of the other classes that is
+ * NaN for them, too, as in PyTorch. Said, and never rendered. */
+static void test_map_not_finite(void)
+{
+    gradcam_model *model = NULL;
+    const int classes[] = {3, 0};
+    uint8_t rgb[3 * WIDTH * HEIGHT];
+    CHECK_OK(gradcam_model_load(&model, FIXTURES "/cli/root.onnx", NULL, &error));
+    gradcam_explainer *explainer = explainer_for(model);
+    gradcam_explanation *explanation = explain(explainer, classes, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const gradcam_map *const map = gradcam_explanation_map(explanation, i);
+        CHECK(isfinite(map->prediction.logit));
+        CHECK_INT(map->state, GRADCAM_MAP_NOT_FINITE);
+        CHECK_INT(map->peak_x, -1);
+        CHECK_INT(
+            gradcam_explanation_render(explanation, i, GRADCAM_IMAGE_OVERLAY, NULL, rgb, &error),
+            GRADCAM_ERROR_NUMERIC);
+    }
+    gradcam_explanation_destroy(&explanation);
+    gradcam_explainer_destroy(&explainer);
+    gradcam_model_destroy(&model);
+}
+
 TEST_MAIN(test_model_may_go_first, test_repeats_exactly, test_classes_together, test_two_threads,
           test_tensor_equals_pixels, test_predictions, test_refusals, test_rendering,
-          test_narrow_picture)
+          test_narrow_picture, test_map_not_finite)
