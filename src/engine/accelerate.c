@@ -119,7 +119,6 @@ static gradcam_status conv(gc_plan *plan, int node, bool *taken, gradcam_error *
     int dst_slot = GC_NO_SLOT;
     if (!gc_conv_spec_of(plan, &plan->graph->nodes[node], &spec))
         return GRADCAM_OK;
-    spec.src_layout = plan->items[plan->graph->nodes[node].inputs[0]].home;
     GC_TRY(fused_kernel(plan, node, &spec, &fusion, &kernel, &dst_slot, error));
     *taken = kernel != NULL;
     return *taken ? add_conv(plan, node, &fusion, kernel, dst_slot, error) : GRADCAM_OK;

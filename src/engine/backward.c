@@ -164,17 +164,6 @@ static gradcam_status settle_results(gc_plan *plan, back_plan *p, gradcam_error 
     return GRADCAM_OK;
 }
 
-static gradcam_status add_scratch(gc_plan *plan, gc_step *step, gradcam_error *error)
-{
-    const size_t bytes = step->op->scratch != NULL ? step->op->scratch(&step->call) : 0;
-    if (bytes == 0)
-        return GRADCAM_OK;
-    GC_TRY(gc_slot_add(plan, bytes, &step->scratch_slot, error));
-    plan->slots[step->scratch_slot].first = plan->slots[step->scratch_slot].last =
-        plan->step_count - 1;
-    return GRADCAM_OK;
-}
-
 /* Fills the tensors of a step and a pointer array to some of them. */
 static gradcam_status fill(gc_plan *plan, gc_step *step, const back_plan *p, int from, int count,
                            gc_tensor ***pointers, gradcam_error *error)
@@ -209,7 +198,7 @@ static gradcam_status add_step(gc_plan *plan, const back_plan *p, gradcam_error 
                            .output_count = outputs,
                            .inputs = (const gc_tensor *const *)in,
                            .outputs = out};
-    return add_scratch(plan, step, error);
+    return gc_step_scratch(plan, step, error);
 }
 
 static gradcam_status finish_results(gc_plan *plan, const back_plan *p, gradcam_error *error)

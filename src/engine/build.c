@@ -173,6 +173,16 @@ void gc_step_set(gc_plan *plan, gc_step *step, int index, const gc_tensor *type,
     touch(plan, slot);
 }
 
+gradcam_status gc_step_scratch(gc_plan *plan, gc_step *step, gradcam_error *error)
+{
+    const size_t bytes = step->op->scratch != NULL ? step->op->scratch(&step->call) : 0;
+    if (bytes == 0)
+        return GRADCAM_OK;
+    GC_TRY(gc_slot_add(plan, bytes, &step->scratch_slot, error));
+    touch(plan, step->scratch_slot);
+    return GRADCAM_OK;
+}
+
 static void use(gc_plan *plan, gc_step *step, gc_kernel_arg arg, int slot)
 {
     step->kernel_slots[arg] = slot;

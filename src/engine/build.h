@@ -81,6 +81,7 @@ struct gc_plan {
     bool *in_region;     /**< Values that lie on a path from a layer to the target. */
     bool *is_done;       /**< Nodes that are planned or absorbed. */
     int *uses;           /**< Reads of each value by nodes and outputs. */
+    int (*readers)[2]; /**< The first two nodes that read each value; valid where `uses` says so. */
     void *block;
     size_t block_bytes;
     gc_tensor *feeds, *fetches, *gradients, seed;
@@ -129,6 +130,9 @@ gradcam_status gc_step_add(gc_plan *plan, gc_step_kind kind, int tensor_count, g
 
 /** Records that the step uses `slot` for its tensor `index`, of the given type. */
 void gc_step_set(gc_plan *plan, gc_step *step, int index, const gc_tensor *type, int slot);
+
+/** Gives the step, whose op and call are set, the scratch memory that its operator asks for. */
+gradcam_status gc_step_scratch(gc_plan *plan, gc_step *step, gradcam_error *error);
 
 /** Adds a kernel step (takes the kernel over, also on failure) with its scratch memory. */
 gradcam_status gc_step_kernel(gc_plan *plan, gc_kernel *kernel, int src_slot, int src2_slot,

@@ -61,17 +61,6 @@ static gradcam_status settle_outputs(gc_plan *plan, node_plan *p, gradcam_error 
     return GRADCAM_OK;
 }
 
-static gradcam_status add_scratch(gc_plan *plan, gc_step *step, gradcam_error *error)
-{
-    const size_t bytes = step->op->scratch != NULL ? step->op->scratch(&step->call) : 0;
-    if (bytes == 0)
-        return GRADCAM_OK;
-    GC_TRY(gc_slot_add(plan, bytes, &step->scratch_slot, error));
-    plan->slots[step->scratch_slot].first = plan->slots[step->scratch_slot].last =
-        plan->step_count - 1;
-    return GRADCAM_OK;
-}
-
 static gradcam_status add_step(gc_plan *plan, const node_plan *p, gradcam_error *error)
 {
     const int inputs = p->node->input_count, outputs = p->node->output_count;
@@ -97,7 +86,7 @@ static gradcam_status add_step(gc_plan *plan, const node_plan *p, gradcam_error 
                            .output_count = outputs,
                            .inputs = in,
                            .outputs = out};
-    return add_scratch(plan, step, error);
+    return gc_step_scratch(plan, step, error);
 }
 
 static gradcam_status plan_view(gc_plan *plan, const node_plan *p, gradcam_error *error)

@@ -15,20 +15,7 @@ static bool is_op(const gc_node *node, const char *name)
     return node->domain[0] == '\0' && strcmp(node->op, name) == 0;
 }
 
-/* Consumers of a value, at most two of interest; returns how many there are in all. */
-static int consumers(const gc_plan *plan, int value, int found[2])
-{
-    int count = 0;
-    for (int n = 0; n < plan->graph->node_count; n++)
-        for (int i = 0; i < plan->graph->nodes[n].input_count; i++)
-            if (plan->graph->nodes[n].inputs[i] == value) {
-                if (count < 2)
-                    found[count] = n;
-                count++;
-            }
-    return count;
-}
-
+/* Is the value read by exactly so many nodes, and by nobody else? */
 static bool may_vanish(const gc_plan *plan, int value, int readers)
 {
     return !plan->is_kept[value] && plan->uses[value] == readers;
@@ -77,9 +64,9 @@ static void absorb(gc_fusion *fusion, const gc_plan *plan, int node, gc_post pos
 /* Add of two equal shapes where the other side has been computed already. */
 static bool find_sum(const gc_plan *plan, gc_fusion *fusion)
 {
-    int found[2];
-    if (!may_vanish(plan, fusion->output, 1) || consumers(plan, fusion->output, found) != 1)
+    if (!may_vanish(plan, fusion->output, 1))
         return false;
+    const int *const found = plan->readers[fusion->output];
     const gc_node *const add = &plan->graph->nodes[found[0]];
     if (!is_op(add, "Add") || gc_attr_find(add, "axis") != NULL)
         return false;
@@ -95,9 +82,9 @@ static bool find_sum(const gc_plan *plan, gc_fusion *fusion)
 
 static bool find_unary(const gc_plan *plan, gc_fusion *fusion)
 {
-    int found[2];
+    const int *const found = plan->readers[fusion->output];
     gc_post post;
-    if (!may_vanish(plan, fusion->output, 1) || consumers(plan, fusion->output, found) != 1 ||
+    if (!may_vanish(plan, fusion->output, 1) ||
         plan->graph->nodes[found[0]].inputs[0] != fusion->output ||
         !unary_post(plan, &plan->graph->nodes[found[0]], &post))
         return false;
@@ -115,9 +102,9 @@ static bool is_hardswish_gate(const gc_node *node)
 /* x * sigmoid(x) and x * hardsigmoid(x), which exporters write as two nodes. */
 static bool find_gated(const gc_plan *plan, gc_fusion *fusion)
 {
-    int found[2], product[2];
     const int x = fusion->output;
-    if (!may_vanish(plan, x, 2) || consumers(plan, x, found) != 2)
+    const int *const found = plan->readers[x];
+    if (!may_vanish(plan, x, 2))
         return false;
     const gc_node *const nodes = plan->graph->nodes;
     const int gate = is_op(&nodes[found[0]], "Mul") ? found[1] : found[0];
@@ -125,8 +112,9 @@ static bool find_gated(const gc_plan *plan, gc_fusion *fusion)
     if (!is_swish && !is_hardswish_gate(&nodes[gate]))
         return false;
     const int gated = nodes[gate].outputs[0];
-    if (!may_vanish(plan, gated, 1) || consumers(plan, gated, product) != 1 ||
-        (product[0] != found[0] && product[0] != found[1]) || !is_op(&nodes[product[0]], "Mul"))
+    const int *const product = plan->readers[gated];
+    if (!may_vanish(plan, gated, 1) || (product[0] != found[0] && product[0] != found[1]) ||
+        !is_op(&nodes[product[0]], "Mul"))
         return false;
     fusion->nodes[fusion->node_count++] = gate;
     absorb(fusion, plan, product[0],

@@ -183,6 +183,22 @@ static gradcam_status make_graph(gc_plan *plan, const gc_graph *graph,
     return gc_fold_batchnorm(plan->graph, observed, error);
 }
 
+static gradcam_status list_readers(gc_plan *plan, gradcam_error *error)
+{
+    const gc_graph *const g = plan->graph;
+    char *counts = NULL;
+    GC_TRY(gc_arena_new(plan->arena, &plan->readers, (size_t)plan->value_count,
+                        sizeof *plan->readers, error));
+    GC_TRY(gc_arena_new(plan->arena, &counts, (size_t)plan->value_count, 1, error));
+    for (int n = 0; n < g->node_count; n++)
+        for (int i = 0; i < g->nodes[n].input_count; i++) {
+            const int v = g->nodes[n].inputs[i];
+            if (v != GC_ABSENT && counts[v] < 2)
+                plan->readers[v][(int)counts[v]++] = n;
+        }
+    return GRADCAM_OK;
+}
+
 static gradcam_status make_tables(gc_plan *plan, const gc_plan_request *request,
                                   gradcam_error *error)
 {
@@ -193,6 +209,7 @@ static gradcam_status make_tables(gc_plan *plan, const gc_plan_request *request,
     GC_TRY(gc_arena_new(plan->arena, &plan->is_done, (size_t)plan->graph->node_count, sizeof(bool),
                         error));
     GC_TRY(gc_count_uses(plan->graph, &plan->uses, error));
+    GC_TRY(list_readers(plan, error));
     if (request->target >= 0) {
         GC_TRY(find_region(plan, request, error));
         GC_TRY(check_layers(plan, request, error));

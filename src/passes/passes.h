@@ -43,9 +43,6 @@ int gc_graph_resolve(const gc_graph *graph, int value);
  *  entries, to be freed with gc_free. */
 gradcam_status gc_count_uses(const gc_graph *graph, int **counts, gradcam_error *error);
 
-/** Makes `to` stand for `from` everywhere (node inputs and graph outputs). */
-void gc_graph_replace(gc_graph *graph, int from, int to);
-
 /** Where a BatchNormalization follows a convolution with constant weights, computes the weights of
  *  the folded convolution once and keeps them as attributes of the node, shared by all clones. */
 gradcam_status gc_prepare_batchnorm(gc_graph *graph, gradcam_error *error);

@@ -24,18 +24,6 @@ gradcam_status gc_count_uses(const gc_graph *graph, int **counts, gradcam_error 
     return GRADCAM_OK;
 }
 
-void gc_graph_replace(gc_graph *graph, int from, int to)
-{
-    for (int n = 0; n < graph->node_count; n++)
-        for (int i = 0; i < graph->nodes[n].input_count; i++)
-            if (graph->nodes[n].inputs[i] == from)
-                graph->nodes[n].inputs[i] = to;
-    for (int o = 0; o < graph->output_count; o++)
-        if (graph->outputs[o] == from)
-            graph->outputs[o] = to;
-    graph->values[from].same_as = to;
-}
-
 /* ---- Cutting -------------------------------------------------------------------------------- */
 
 /* A fed value that a node makes gets detached from it; the node may still make others. */
@@ -162,13 +150,19 @@ static bool is_no_op(const gc_graph *graph, const gc_node *node)
            is_unit_pool(node);
 }
 
+/* Nodes are in order, so what a no-op's input stands for is known when the no-op is met. */
 static gradcam_status drop_no_ops(gc_graph *graph, gradcam_error *error)
 {
     for (int n = 0; n < graph->node_count; n++) {
-        const gc_node *const node = &graph->nodes[n];
+        gc_node *const node = &graph->nodes[n];
+        for (int i = 0; i < node->input_count; i++)
+            if (node->inputs[i] != GC_ABSENT)
+                node->inputs[i] = gc_graph_resolve(graph, node->inputs[i]);
         if (is_no_op(graph, node) && graph->values[node->outputs[0]].constant == NULL)
-            gc_graph_replace(graph, node->outputs[0], node->inputs[0]);
+            graph->values[node->outputs[0]].same_as = node->inputs[0];
     }
+    for (int o = 0; o < graph->output_count; o++)
+        graph->outputs[o] = gc_graph_resolve(graph, graph->outputs[o]);
     return gc_graph_remove_dead(graph, error);
 }
 

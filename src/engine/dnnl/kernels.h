@@ -23,12 +23,12 @@ typedef struct gc_packs gc_packs;
 gradcam_status gc_packs_create(gc_packs **packs, gradcam_error *error);
 void gc_packs_destroy(gc_packs **packs);
 
-/** One primitive with its memories. */
+/** One primitive with its memories, or a copy between layouts. */
 typedef struct gc_kernel gc_kernel;
 void gc_kernel_destroy(gc_kernel **kernel);
 
 typedef enum gc_kernel_arg {
-    GC_ARG_SRC,  /**< First operand (or its gradient's destination never: see DST). */
+    GC_ARG_SRC,  /**< First operand; of a backward kernel, the gradient of the result. */
     GC_ARG_SRC2, /**< Second operand of a matrix product. */
     GC_ARG_DST,  /**< Result; of a backward kernel, the gradient of the source. */
     GC_ARG_BIAS,
@@ -72,7 +72,6 @@ enum { GC_MAX_POSTS = 3 };
 
 typedef struct gc_conv_spec {
     gc_tensor src, dst;         /**< Logical extents. */
-    gc_layout src_layout;       /**< As the source lies now: taken where it costs nothing. */
     const gc_constant *weights; /**< O x I/group x kernel. */
     const gc_constant *bias;    /**< NULL for none. */
     int64_t group;
