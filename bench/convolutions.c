@@ -56,10 +56,7 @@ static int ascending(const void *a, const void *b)
 static gradcam_status load(bench *b, const char *path, gradcam_error *error)
 {
     GC_TRY(gc_onnx_read_file(&b->graph, path, error));
-    GC_TRY(gc_graph_remove_dead(b->graph, error));
-    GC_TRY(gc_check_supported(b->graph, error));
-    GC_TRY(gc_fold_constants(b->graph, error));
-    GC_TRY(gc_prepare_batchnorm(b->graph, error));
+    GC_TRY(gc_prepare(b->graph, error));
     GC_TRY(gc_packs_create(&b->packs, error));
     return gc_dnnl_create(&b->dnnl, error);
 }

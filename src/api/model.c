@@ -70,17 +70,11 @@ static gradcam_status read_graph(gradcam_model *model, const char *path, gradcam
 {
     GC_TRY(gc_onnx_read_file(&model->graph, path, error));
     gc_graph *const graph = model->graph;
-    gradcam_status status = gc_graph_remove_dead(graph, error);
+    gradcam_status status = check_inputs(graph, error);
     if (status == GRADCAM_OK)
-        status = check_inputs(graph, error);
-    if (status == GRADCAM_OK)
-        status = gc_check_supported(graph, error);
-    if (status == GRADCAM_OK)
-        status = gc_fold_constants(graph, error);
+        status = gc_prepare(graph, error);
     if (status == GRADCAM_OK)
         status = check_weights(graph, error);
-    if (status == GRADCAM_OK)
-        status = gc_prepare_batchnorm(graph, error);
     return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);
 }
 

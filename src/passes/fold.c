@@ -85,3 +85,13 @@ gradcam_status gc_fold_constants(gc_graph *graph, gradcam_error *error)
     gc_free(operands);
     return status;
 }
+
+/* ---- Once a model --------------------------------------------------------------------------- */
+
+gradcam_status gc_prepare(gc_graph *graph, gradcam_error *error)
+{
+    GC_TRY(gc_graph_remove_dead(graph, error));
+    GC_TRY(gc_check_supported(graph, error));
+    GC_TRY(gc_fold_constants(graph, error));
+    return gc_prepare_batchnorm(graph, error);
+}

@@ -6,7 +6,7 @@ Exports one network of each torchvision family with random weights, runs the eng
 compares with autograd on the same weights. Tolerances: logits 1e-3 of the largest, gradient 1e-4 of
 the largest, normalised map 1e-3 and correlation 0.99999.
 
-  check_networks.py PLAN_TOOL [NAME ...] [--opset N] [--time]
+  check_networks.py PLAN_TOOL [NAME ...] [--opset N]
 """
 import argparse
 import os
@@ -213,7 +213,7 @@ def check_layer(tool, path, prefix, size, index, layer):
     return True, "not judged: PyTorch's float32 and float64 disagree"
 
 
-def check(tool, name, opset, folder, timing):
+def check(tool, name, opset, folder):
     model = build(name)
     size = NETWORKS[name][1]
     x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(7))
@@ -223,8 +223,7 @@ def check(tool, name, opset, folder, timing):
     export(model, x, path, opset)
     x.numpy().tofile(prefix + ".input.f32")
     command = [tool, path, prefix + ".input.f32", f"1x3x{size}x{size}", "-", "-1", prefix]
-    done = subprocess.run(command + (["time", "15"] if timing else []), capture_output=True,
-                          text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         return False, done.stderr.strip()
     found = read(prefix, "logits", logits.shape)
@@ -247,8 +246,6 @@ def check(tool, name, opset, folder, timing):
     os.remove(path)
     good = good and good_layer
     text += f"  gradient at layer {layer}: {inner}"
-    if timing:
-        text += "  " + " ".join(done.stdout.split("\n")[0::2])
     return good, text
 
 
@@ -257,14 +254,13 @@ def main():
     parser.add_argument("tool")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--opset", type=int, default=13)
-    parser.add_argument("--time", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(2)
     failed = 0
     names = options.names or DEFAULT
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            good, text = check(options.tool, name, options.opset, folder, options.time)
+            good, text = check(options.tool, name, options.opset, folder)
             failed += not good
             print(f"{'ok  ' if good else 'FAIL'} {name:22} {text}", flush=True)
     print(f"{len(names) - failed} passed, {failed} failed")

@@ -3,16 +3,14 @@
  * Runs a model on a raw float32 input and writes what the oracles compare: logits, the layer's
  * activation and gradient, and the raw Grad-CAM map.
  *
- *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after] [time N]
+ *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after]
  *
  * DIMS is like 1x3x224x224. Writes PREFIX.{logits,activation,gradient,map}.f32 and prints one line
- * "layer NAME output TENSOR shape S classes N class C ..." and, with "time", the median
- * milliseconds.
+ * "layer NAME output TENSOR shape S classes N class C ...".
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cam/layers.h"
 #include "cam/method.h"
@@ -47,10 +45,7 @@ static void parse_dims(const char *text, gc_tensor *type)
 static gradcam_status load(run *r, const char *path, gradcam_error *error)
 {
     GC_TRY(gc_onnx_read_file(&r->graph, path, error));
-    GC_TRY(gc_graph_remove_dead(r->graph, error));
-    GC_TRY(gc_check_supported(r->graph, error));
-    GC_TRY(gc_fold_constants(r->graph, error));
-    GC_TRY(gc_prepare_batchnorm(r->graph, error));
+    GC_TRY(gc_prepare(r->graph, error));
     return gc_packs_create(&r->packs, error);
 }
 
@@ -125,53 +120,17 @@ static int write_all(run *r, const char *prefix, const float *map)
            write_floats(prefix, "map", map, gc_tensor_count(a) / a->dims[0] / a->dims[1]);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static gradcam_status measure(run *r, float *map, int count, gradcam_error *error)
-{
-    double *times = NULL;
-    GC_TRY(gc_new(&times, (size_t)count, sizeof *times, error));
-    gradcam_status status = GRADCAM_OK;
-    for (int i = 0; i < count && status == GRADCAM_OK; i++) {
-        const double start = now();
-        status = explain(r, map, error);
-        times[i] = now() - start;
-    }
-    qsort(times, (size_t)count, sizeof *times, ascending);
-    printf("median_ms %.3f min_ms %.3f\n", times[count / 2], times[0]);
-    gc_free(times);
-    return status;
-}
-
 static gradcam_status work(run *r, int argc, char **argv, gradcam_error *error)
 {
     bool plain = false, after = false;
-    int repeat = 0;
     for (int i = 7; i < argc; i++) {
         plain |= strcmp(argv[i], "plain") == 0;
         after |= strcmp(argv[i], "after") == 0;
-        if (strcmp(argv[i], "time") == 0 && i + 1 < argc)
-            repeat = atoi(argv[i + 1]);
     }
     parse_dims(argv[3], &r->feed.type);
     r->class_index = atoi(argv[5]);
-    const double start = now();
     GC_TRY(load(r, argv[1], error));
-    const double loaded = now();
     GC_TRY(prepare(r, argv[4], plain, after, error));
-    if (repeat > 0)
-        printf("load_ms %.1f plan_ms %.1f\n", loaded - start, now() - loaded);
     gc_tensor *const in = gc_plan_feed(r->plan, 0);
     FILE *const file = fopen(argv[2], "rb");
     GC_FAIL_IF(file == NULL, error, GRADCAM_ERROR_FILE, "%s: cannot be opened", argv[2]);
@@ -188,8 +147,6 @@ static gradcam_status work(run *r, int argc, char **argv, gradcam_error *error)
     gradcam_status status = explain(r, map, error);
     if (status == GRADCAM_OK && write_all(r, argv[6], map) != 0)
         status = gc_fail(error, GRADCAM_ERROR_FILE, "%s: cannot be written", argv[6]);
-    if (status == GRADCAM_OK && repeat > 0)
-        status = measure(r, map, repeat, error);
     gc_free(map);
     return status;
 }
@@ -198,7 +155,7 @@ int main(int argc, char **argv)
 {
     if (argc < 7) {
         fprintf(stderr, "usage: plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] "
-                        "[after] [time N]\n");
+                        "[after]\n");
         return GRADCAM_ERROR_ARGUMENT;
     }
     gradcam_error error = {0};

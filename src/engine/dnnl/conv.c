@@ -139,9 +139,48 @@ static bool is_generic(gc_hint pd)
     return strncmp(name, "ref", 3) == 0 || strncmp(name, "gemm", 4) == 0;
 }
 
+/* What differs between the two passes. Source and result are those of the convolution itself. */
+typedef struct direction {
+    dnnl_status_t (*describe)(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const descriptors *d,
+                              const gc_conv_spec *spec);
+    dnnl_query_t src_query, dst_query;
+    int src_arg, dst_arg; /* of oneDNN's execution */
+    bool is_backward;     /* reads the result's gradient and writes the source's */
+} direction;
+
+static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl,
+                                      const descriptors *d, const gc_conv_spec *spec)
+{
+    return forward_pd(pd, dnnl, d, spec, true);
+}
+
+static dnnl_status_t describe_backward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl,
+                                       const descriptors *d, const gc_conv_spec *spec)
+{
+    dnnl_primitive_desc_t hint = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = forward_pd(&hint, dnnl, d, spec, false);
+    if (status != dnnl_success)
+        return status;
+    status = gc_attr_new(&attr, NULL, 0);
+    const gc_conv_mds mds = {d->src, d->weights, NULL, d->dst};
+    if (status == dnnl_success)
+        status = gc_pd_conv_backward(pd, dnnl->engine, &mds, &spec->window, hint, attr);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
+    dnnl_primitive_desc_destroy(hint);
+    return status;
+}
+
+static const direction forward = {describe_forward, dnnl_query_src_md, dnnl_query_dst_md,
+                                  DNNL_ARG_SRC,     DNNL_ARG_DST,      false};
+static const direction backward = {describe_backward,      dnnl_query_diff_src_md,
+                                   dnnl_query_diff_dst_md, DNNL_ARG_DIFF_SRC,
+                                   DNNL_ARG_DIFF_DST,      true};
+
 /* *pd stays NULL where nothing works. */
-static void choose_forward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec *spec,
-                           gc_layout *src_layout, gc_layout *dst_layout)
+static void choose(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec *spec,
+                   const direction *way, gc_layout *src_layout, gc_layout *dst_layout)
 {
     for (int i = 0; i < ATTEMPTS; i++) {
         const attempt a = attempt_at(i);
@@ -149,12 +188,12 @@ static void choose_forward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_co
         dnnl_status_t status = describe(&d, spec, a.any, a.src, a.dst);
         *pd = NULL;
         if (status == dnnl_success)
-            status = forward_pd(pd, dnnl, &d, spec, true);
+            status = way->describe(pd, dnnl, &d, spec);
         descriptors_free(&d);
         if (status != dnnl_success)
             continue;
         if ((a.may_be_generic || !is_generic(*pd)) &&
-            layouts_known(*pd, spec, dnnl_query_src_md, dnnl_query_dst_md, src_layout, dst_layout))
+            layouts_known(*pd, spec, way->src_query, way->dst_query, src_layout, dst_layout))
             return;
         dnnl_primitive_desc_destroy(*pd);
     }
@@ -208,107 +247,47 @@ static gradcam_status add_constants(gc_kernel *kernel, gc_dnnl *dnnl, gc_packs *
     return status;
 }
 
-gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
-                            gc_kernel **kernel, gradcam_error *error)
+static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                           const direction *way, gc_kernel **kernel, gradcam_error *error)
 {
     dnnl_primitive_desc_t pd = NULL;
     gc_layout src_layout = GC_LAYOUT_PLAIN, dst_layout = GC_LAYOUT_PLAIN;
     *kernel = NULL;
-    choose_forward(&pd, dnnl, spec, &src_layout, &dst_layout);
+    choose(&pd, dnnl, spec, way, &src_layout, &dst_layout);
     if (pd == NULL)
         return GRADCAM_OK;
     settled s;
-    gradcam_status status = settle(&s, pd, dnnl_query_src_md, dnnl_query_dst_md, error);
+    gradcam_status status = settle(&s, pd, way->src_query, way->dst_query, error);
     if (status == GRADCAM_OK)
         status = gc_kernel_create(kernel, dnnl, pd, error);
     else
         dnnl_primitive_desc_destroy(pd);
+    const gc_kernel_arg src = way->is_backward ? GC_ARG_DST : GC_ARG_SRC;
+    const gc_kernel_arg dst = way->is_backward ? GC_ARG_SRC : GC_ARG_DST;
     if (status == GRADCAM_OK)
-        status = gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_SRC, s.src, NULL, error);
+        status = gc_kernel_add(*kernel, dnnl, src, way->src_arg, s.src, NULL, error);
     if (status == GRADCAM_OK)
-        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_DST, s.dst, NULL, error);
+        status = gc_kernel_add(*kernel, dnnl, dst, way->dst_arg, s.dst, NULL, error);
     if (status == GRADCAM_OK)
-        status = add_constants(*kernel, dnnl, packs, spec, &s, true, error);
+        status = add_constants(*kernel, dnnl, packs, spec, &s, !way->is_backward, error);
     settled_free(&s);
     if (status != GRADCAM_OK) {
         gc_kernel_destroy(kernel);
         return status;
     }
-    (*kernel)->src_layout = src_layout;
-    (*kernel)->dst_layout = dst_layout;
+    (*kernel)->src_layout = way->is_backward ? dst_layout : src_layout;
+    (*kernel)->dst_layout = way->is_backward ? src_layout : dst_layout;
     return GRADCAM_OK;
 }
 
-/* ---- Gradient ------------------------------------------------------------------------------- */
-
-static dnnl_status_t backward_pd(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const descriptors *d,
-                                 const gc_conv_spec *spec)
+gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                            gc_kernel **kernel, gradcam_error *error)
 {
-    dnnl_primitive_desc_t hint = NULL;
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = forward_pd(&hint, dnnl, d, spec, false);
-    if (status != dnnl_success)
-        return status;
-    status = gc_attr_new(&attr, NULL, 0);
-    const gc_conv_mds mds = {d->src, d->weights, NULL, d->dst};
-    if (status == dnnl_success)
-        status = gc_pd_conv_backward(pd, dnnl->engine, &mds, &spec->window, hint, attr);
-    if (attr != NULL)
-        dnnl_primitive_attr_destroy(attr);
-    dnnl_primitive_desc_destroy(hint);
-    return status;
-}
-
-static void choose_backward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec *spec,
-                            gc_layout *src_layout, gc_layout *dst_layout)
-{
-    for (int i = 0; i < ATTEMPTS; i++) {
-        const attempt a = attempt_at(i);
-        descriptors d;
-        dnnl_status_t status = describe(&d, spec, a.any, a.src, a.dst);
-        *pd = NULL;
-        if (status == dnnl_success)
-            status = backward_pd(pd, dnnl, &d, spec);
-        descriptors_free(&d);
-        if (status != dnnl_success)
-            continue;
-        if ((a.may_be_generic || !is_generic(*pd)) &&
-            layouts_known(*pd, spec, dnnl_query_diff_src_md, dnnl_query_diff_dst_md, src_layout,
-                          dst_layout))
-            return;
-        dnnl_primitive_desc_destroy(*pd);
-    }
-    *pd = NULL;
+    return make(dnnl, packs, spec, &forward, kernel, error);
 }
 
 gradcam_status gc_dnnl_conv_backward(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
                                      gc_kernel **kernel, gradcam_error *error)
 {
-    dnnl_primitive_desc_t pd = NULL;
-    gc_layout src_layout = GC_LAYOUT_PLAIN, dst_layout = GC_LAYOUT_PLAIN;
-    *kernel = NULL;
-    choose_backward(&pd, dnnl, spec, &src_layout, &dst_layout);
-    if (pd == NULL)
-        return GRADCAM_OK;
-    settled s;
-    gradcam_status status = settle(&s, pd, dnnl_query_diff_src_md, dnnl_query_diff_dst_md, error);
-    if (status == GRADCAM_OK)
-        status = gc_kernel_create(kernel, dnnl, pd, error);
-    else
-        dnnl_primitive_desc_destroy(pd);
-    if (status == GRADCAM_OK)
-        status = gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_DIFF_DST, s.dst, NULL, error);
-    if (status == GRADCAM_OK)
-        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_DIFF_SRC, s.src, NULL, error);
-    if (status == GRADCAM_OK)
-        status = add_constants(*kernel, dnnl, packs, spec, &s, false, error);
-    settled_free(&s);
-    if (status != GRADCAM_OK) {
-        gc_kernel_destroy(kernel);
-        return status;
-    }
-    /* The roles are swapped: what this kernel reads lies as the convolution's result. */
-    (*kernel)->src_layout = dst_layout;
-    (*kernel)->dst_layout = src_layout;
-    return GRADCAM_OK;
+    return make(dnnl, packs, spec, &backward, kernel, error);
 }
