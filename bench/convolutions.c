@@ -74,7 +74,8 @@ static gradcam_status prepare_plan(bench *b, gradcam_error *error)
                                      .feed_count = 1,
                                      .fetches = fetches,
                                      .fetch_count = 2,
-                                     .target = b->target.score,
+                                     .targets = &b->target.score,
+                                     .target_count = 1,
                                      .layers = &layer,
                                      .layer_count = 1};
     GC_TRY(gc_plan_create(&b->plan, b->graph, b->packs, &request, error));
@@ -85,7 +86,7 @@ static gradcam_status prepare_plan(bench *b, gradcam_error *error)
 static gradcam_status explain(bench *b, gradcam_error *error)
 {
     GC_TRY(gc_plan_forward(b->plan, error));
-    gc_tensor *const seed = gc_plan_seed(b->plan);
+    gc_tensor *const seed = gc_plan_seed(b->plan, 0);
     memset(seed->data, 0, gc_tensor_bytes(seed));
     gc_floats(seed)[0] = 1.0f;
     GC_TRY(gc_plan_backward(b->plan, error));

@@ -173,7 +173,7 @@ static gradcam_status map_class(gradcam_explainer *e, gradcam_explanation *x, in
 {
     static const char method_name[] = "gradcam";
     const gc_tensor *const activation = gc_plan_fetch(e->plan, 1);
-    gc_tensor *const seed = gc_plan_seed(e->plan);
+    gc_tensor *const seed = gc_plan_seed(e->plan, 0);
     float *raw = NULL;
     memset(seed->data, 0, gc_tensor_bytes(seed));
     gc_floats(seed)[class_index] = 1.0f;

@@ -226,7 +226,8 @@ static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
                                      .feed_count = 1,
                                      .fetches = fetches,
                                      .fetch_count = 2,
-                                     .target = e->target.score,
+                                     .targets = &e->target.score,
+                                     .target_count = 1,
                                      .layers = &layer,
                                      .layer_count = 1};
     return gc_plan_create(&e->plan, e->model->graph, e->model->packs, &request, error);

@@ -67,7 +67,8 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
                                      .feed_count = 1,
                                      .fetches = fetches,
                                      .fetch_count = 2,
-                                     .target = r->target.score,
+                                     .targets = &r->target.score,
+                                     .target_count = 1,
                                      .layers = &chosen,
                                      .layer_count = 1,
                                      .plain = plain};
@@ -78,7 +79,7 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
 {
     GC_TRY(gc_plan_forward(r->plan, error));
     const gc_tensor *const logits = gc_plan_fetch(r->plan, 0);
-    gc_tensor *const seed = gc_plan_seed(r->plan);
+    gc_tensor *const seed = gc_plan_seed(r->plan, 0);
     if (r->class_index < 0) {
         r->class_index = 0;
         for (int64_t i = 1; i < r->classes; i++)
