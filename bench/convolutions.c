@@ -91,9 +91,12 @@ static gradcam_status explain(bench *b, gradcam_error *error)
     gc_floats(seed)[0] = 1.0f;
     GC_TRY(gc_plan_backward(b->plan, error));
     const gc_tensor *const a = gc_plan_fetch(b->plan, 1), *const g = gc_plan_gradient(b->plan, 0);
-    gc_method_find("gradcam")->map(gc_floats(a), gc_floats(g), a->dims[1],
-                                   gc_tensor_count(a) / a->dims[1], b->map);
-    return GRADCAM_OK;
+    gc_case c = {.method = gc_method_find("gradcam"),
+                 .features = {.activation = gc_floats(a),
+                              .gradient = gc_floats(g),
+                              .channels = a->dims[1],
+                              .positions = gc_tensor_count(a) / a->dims[1]}};
+    return gc_method_run(&c, b->map, error);
 }
 
 static gradcam_status add_conv(bench *b, const gc_node *node, gradcam_error *error)

@@ -91,8 +91,12 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
     GC_TRY(gc_plan_backward(r->plan, error));
     const gc_tensor *const a = gc_plan_fetch(r->plan, 1), *const g = gc_plan_gradient(r->plan, 0);
     const int64_t positions = gc_tensor_count(a) / a->dims[0] / a->dims[1];
-    gc_method_find("gradcam")->map(gc_floats(a), gc_floats(g), a->dims[1], positions, map);
-    return GRADCAM_OK;
+    gc_case c = {.method = gc_method_find("gradcam"),
+                 .features = {.activation = gc_floats(a),
+                              .gradient = gc_floats(g),
+                              .channels = a->dims[1],
+                              .positions = positions}};
+    return gc_method_run(&c, map, error);
 }
 
 static int write_floats(const char *prefix, const char *name, const float *data, int64_t count)
