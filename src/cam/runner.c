@@ -366,6 +366,11 @@ gradcam_status gc_runner_sweep(gc_runner *r, const gc_sweep *sweep, const gc_goa
     return gc_tails_sweep(r->tails, r, r->base, r->wish.heads, sweep, goal, scores, error);
 }
 
+void gc_runner_report(gc_runner *runner, const char *name, int done, int total)
+{
+    gc_tails_report(runner->tails, name, done, total);
+}
+
 void gc_runner_set_progress(gc_runner *runner, gradcam_progress_function progress, void *user)
 {
     gc_tails_set_progress(runner->tails, progress, user);

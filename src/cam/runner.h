@@ -110,6 +110,9 @@ typedef struct gc_sweep {
 gradcam_status gc_runner_sweep(gc_runner *runner, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error);
 
+/** Tells how far a method with a loop of its own is. */
+void gc_runner_report(gc_runner *runner, const char *name, int done, int total);
+
 void gc_runner_set_progress(gc_runner *runner, gradcam_progress_function progress, void *user);
 
 /** Runs so far in sweeps, and passes over whole inputs: for tests of what is shared. */

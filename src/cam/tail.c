@@ -74,6 +74,12 @@ void gc_tails_set_progress(gc_tails *tails, gradcam_progress_function progress, 
     tails->progress_user = user;
 }
 
+void gc_tails_report(gc_tails *tails, const char *name, int64_t done, int64_t total)
+{
+    if (tails->progress != NULL)
+        tails->progress(tails->progress_user, name, (size_t)done, (size_t)total);
+}
+
 int64_t gc_tails_count(const gc_tails *tails)
 {
     return tails->swept;
@@ -469,9 +475,7 @@ static gradcam_status run_sweep(gc_tails *tails, gc_runner *runner, tail *t, con
         }
         if (sweep->restore != NULL)
             change_batch(t, sweep, first, used, true);
-        if (tails->progress != NULL)
-            tails->progress(tails->progress_user, sweep->name, (size_t)(first + used),
-                            (size_t)sweep->count);
+        gc_tails_report(tails, sweep->name, first + used, sweep->count);
     }
     return GRADCAM_OK;
 }

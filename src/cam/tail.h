@@ -16,6 +16,7 @@ gradcam_status gc_tails_create(gc_tails **tails, const gc_runner_setup *setup,
                                gradcam_error *error);
 void gc_tails_destroy(gc_tails **tails);
 void gc_tails_set_progress(gc_tails *tails, gradcam_progress_function progress, void *user);
+void gc_tails_report(gc_tails *tails, const char *name, int64_t done, int64_t total);
 int64_t gc_tails_count(const gc_tails *tails);
 
 /** Values that the way from `value` to the heads reads and that do not depend on it; to be freed
