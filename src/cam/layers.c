@@ -163,6 +163,9 @@ static gradcam_status find(gc_layers *layers, const gc_graph *graph, int score, 
         "no activation between the input and the score '%s' (%s) has spatial extent, so there "
         "is nothing to map back to the picture",
         graph->values[score].name, gc_shape_text(&graph->values[score].type, shape));
+    const bool is_map = is_spatial(&graph->values[score].type, rank);
+    if (is_map && choose_before_last_conv(layers, graph))
+        return GRADCAM_OK;
     if (choose_before_pooling(layers, graph, f, rank) || choose_before_last_conv(layers, graph))
         return GRADCAM_OK;
     layers->chosen = layers->count - 1;
