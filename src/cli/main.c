@@ -6,9 +6,8 @@
 #include "cli/report.h"
 
 static const gc_command *const commands[] = {
-    &gc_command_explain,
-    &gc_command_layers,
-    &gc_command_classify,
+    &gc_command_explain, &gc_command_layers,  &gc_command_classify,
+    &gc_command_methods, &gc_command_targets,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -70,6 +69,8 @@ static void print_general_help(void)
            "  gradcam explain model.onnx cat.jpg              writes cat.gradcam.png\n"
            "  gradcam explain model.onnx photos/ -o maps/     a folder of pictures\n"
            "  gradcam explain model.onnx cat.jpg --class tabby --layer layer4\n"
+           "  gradcam explain model.onnx cat.jpg --method layercam --method scorecam\n"
+           "  gradcam explain model.onnx cat.jpg --target diff:tabby,tiger\n"
            "  gradcam layers model.onnx                       what --layer can name\n"
            "\ngradcam --version prints the version.\n");
     print_exit_codes();

@@ -76,7 +76,8 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
                                      .feed_count = 1,
                                      .fetches = fetches,
                                      .fetch_count = 2,
-                                     .target = r->target.score,
+                                     .targets = &r->target.score,
+                                     .target_count = 1,
                                      .layers = &chosen,
                                      .layer_count = 1,
                                      .plain = plain};
@@ -89,7 +90,7 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
     GC_TRY(gc_plan_forward(r->plan, error));
     r->forward_ms = now_ms() - start;
     const gc_tensor *const logits = gc_plan_fetch(r->plan, 0);
-    gc_tensor *const seed = gc_plan_seed(r->plan);
+    gc_tensor *const seed = gc_plan_seed(r->plan, 0);
     if (r->class_index < 0) {
         r->class_index = 0;
         for (int64_t i = 1; i < r->classes; i++)
@@ -103,8 +104,12 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
     r->backward_ms = now_ms() - middle;
     const gc_tensor *const a = gc_plan_fetch(r->plan, 1), *const g = gc_plan_gradient(r->plan, 0);
     const int64_t positions = gc_tensor_count(a) / a->dims[0] / a->dims[1];
-    gc_method_find("gradcam")->map(gc_floats(a), gc_floats(g), a->dims[1], positions, map);
-    return GRADCAM_OK;
+    gc_case c = {.method = gc_method_find("gradcam"),
+                 .features = {.activation = gc_floats(a),
+                              .gradient = gc_floats(g),
+                              .channels = a->dims[1],
+                              .positions = positions}};
+    return gc_method_run(&c, map, error);
 }
 
 static int write_floats(const char *prefix, const char *name, const float *data, int64_t count)
