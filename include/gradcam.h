@@ -152,6 +152,9 @@ typedef struct gradcam_explainer_options {
     /** Further layers, each as `layer`. */
     const char *const *more_layers;
     size_t more_layer_count;
+    /** How the tokens of a transformer lie in the picture, "HxW+K": a grid of H x W after K extra
+     *  tokens (class, distillation, registers), e.g. "14x14+1". NULL: found from the shapes. */
+    const char *tokens;
     /** Preprocessing preset: "torchvision", "timm", "tf", "caffe", "unit" or "raw". NULL: from
      *  preprocessor_config.json beside the model, then its metadata, then "torchvision". */
     const char *preset;
@@ -194,7 +197,12 @@ typedef struct gradcam_layer {
     int is_target;             /**< Non-zero for a chosen layer. */
     const char *reason;        /**< Why it was chosen; NULL for the others. */
     int rank;
-    int64_t dims[8]; /**< N, C, then the spatial extents. */
+    int64_t dims[8]; /**< As in the network: N, C, then the spatial extents; or N, H, W, C; or N,
+                          tokens, C. */
+    int width, height, depth; /**< The places of its map; depth 1 unless the network takes volumes.
+                               */
+    int64_t channels;
+    int extra_tokens; /**< Leading tokens that are no part of the picture, such as a class token. */
 } gradcam_layer;
 
 /** The candidate layers in the order of execution; the array belongs to the explainer. */
@@ -444,7 +452,8 @@ typedef struct gradcam_map {
     int part;               /**< Of a method that makes several maps, counted from 0; else -1. */
     gradcam_layer layer;    /**< Index -1: the input, or several layers fused. */
     int width, height;      /**< Native resolution: the spatial extents of the layer. */
-    const float *raw;       /**< height x width, before the ReLU. */
+    int depth;              /**< 1 unless the network takes volumes. */
+    const float *raw;       /**< depth x height x width, before the ReLU. */
     float minimum, maximum; /**< Of `raw`. */
     gradcam_map_state state;
     int peak_x, peak_y; /**< The hottest picture pixel; -1 where the state is not OK. */
@@ -472,9 +481,11 @@ GRADCAM_API gradcam_timings gradcam_explanation_timings(const gradcam_explanatio
 typedef enum gradcam_output {
     GRADCAM_IMAGE_OVERLAY = 0, /**< Picture and heat blended: .png, .jpg, .webp by the name. */
     GRADCAM_IMAGE_HEATMAP,     /**< The coloured map alone, at the picture's size. */
-    GRADCAM_NPY_RAW,           /**< float32 h x w, native resolution, before the ReLU. */
-    GRADCAM_NPY_NORMALISED,    /**< float32 h x w, native resolution, in [0,1]. */
-    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]. */
+    GRADCAM_NPY_RAW,           /**< float32 h x w (volumes: d x h x w), native resolution, before
+                                    the ReLU. */
+    GRADCAM_NPY_NORMALISED,    /**< The same in [0,1]. */
+    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]; of volumes, the largest
+                                    value along the depth, as in the images. */
 } gradcam_output;
 
 typedef struct gradcam_render_options {
