@@ -527,6 +527,70 @@ GRADCAM_API gradcam_status gradcam_explanation_render(gradcam_explanation *expla
                                                       const gradcam_render_options *options,
                                                       uint8_t *rgb, gradcam_error *error);
 
+/* ---- Inspection ---------------------------------------------------------------------------- */
+
+/** An input or output as the file declares it. */
+typedef struct gradcam_value_info {
+    const char *name, *type;  /**< Type: "float32", ..., "?" where it is no tensor. */
+    int rank;                 /**< -1: the file does not say. */
+    int64_t dims[8];          /**< -1: free. */
+    const char *dim_names[8]; /**< Of free extents, as the file names them; may be "". */
+} gradcam_value_info;
+
+typedef struct gradcam_opset {
+    const char *domain; /**< "ai.onnx", "com.microsoft", ... */
+    int64_t version;
+} gradcam_opset;
+
+typedef struct gradcam_operator_info {
+    const char *name, *domain; /**< Domain "" for ai.onnx. */
+    int count;                 /**< Nodes of the main graph. */
+    int is_supported;          /**< Zero: needed, and not there. */
+    int has_gradient;
+    int is_function; /**< Non-zero: the model brings its own definition. */
+} gradcam_operator_info;
+
+typedef struct gradcam_inspection_info {
+    const char *path, *producer;
+    int64_t ir_version;
+    const gradcam_opset *opsets;
+    size_t opset_count;
+    const gradcam_value_info *inputs; /**< Without those that have an initializer. */
+    size_t input_count;
+    const gradcam_value_info *outputs;
+    size_t output_count;
+    size_t node_count, function_count;
+    const gradcam_operator_info *operators; /**< Most frequent first. */
+    size_t operator_count;
+    int64_t parameters;      /**< Elements of all initializers with at least one extent. */
+    int64_t parameter_bytes; /**< As stored in the file. */
+    int64_t macs; /**< Multiply-accumulate operations of convolutions and matrix products for one
+                       input of the size that would be used; -1: the shapes are not known. */
+    int has_layer;
+    gradcam_layer layer;         /**< The default layer, if there is one. */
+    const char *const *problems; /**< All that is known to be unsupported, a sentence each. */
+    size_t problem_count;
+} gradcam_inspection_info;
+
+typedef struct gradcam_inspection gradcam_inspection;
+
+/**
+ * Looks at a model, whether or not it can be explained: what cannot be is said in `problems`.
+ *
+ * @param model_options NULL for the defaults, as `options`.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL (not an ONNX model at all), _MEMORY, _ARGUMENT.
+ */
+GRADCAM_API gradcam_status gradcam_inspect(gradcam_inspection **inspection, const char *path,
+                                           const gradcam_model_options *model_options,
+                                           const gradcam_explainer_options *options,
+                                           gradcam_error *error);
+
+/** Belongs to the inspection. */
+GRADCAM_API const gradcam_inspection_info *
+gradcam_inspection_look(const gradcam_inspection *inspection);
+
+GRADCAM_API void gradcam_inspection_destroy(gradcam_inspection **inspection);
+
 #ifdef __cplusplus
 }
 #endif

@@ -355,19 +355,20 @@ static bool square_grid(int64_t count, int64_t extra, gc_tokens *tokens)
     return true;
 }
 
-static bool guess_grid(int64_t count, gc_tokens *tokens)
+/* Only where the picture is square, too, and for no more than a class and a distillation token: of
+ * 41 tokens, 36 may be 6 x 6, but 40 may as well be 5 x 8. */
+static bool guess_grid(const tracer *t, int64_t count, gc_tokens *tokens)
 {
-    gc_tokens other;
-    int ways = 0;
+    int64_t grid[GC_MAX_GRID];
+    int rank = 0;
+    const int input = t->graph->inputs[0];
+    (void)gc_axes_grid(&t->axes[input], type_of(t, input), grid, &rank);
+    if (rank > 0 && (rank != 2 || grid[0] != grid[1]))
+        return false;
     for (int64_t extra = 0; extra <= 2; extra++)
         if (square_grid(count, extra, tokens))
             return true;
-    for (int64_t extra = 3; extra <= 8; extra++)
-        if (square_grid(count, extra, &other)) {
-            *tokens = other;
-            ways++;
-        }
-    return ways == 1;
+    return false;
 }
 
 static void learn_tokens(tracer *t, const gc_node *node, int value)
@@ -381,7 +382,7 @@ static void learn_tokens(tracer *t, const gc_node *node, int value)
     if (t->tokens != NULL && type->dims[1] == grid_size(t->tokens) + t->tokens->extra)
         tokens = *t->tokens;
     else if (t->tokens != NULL || gc_axes_is_map(a, type) || !IS_ONE_OF(node->op, ops) ||
-             !guess_grid(type->dims[1], &tokens))
+             !guess_grid(t, type->dims[1], &tokens))
         return;
     *a = (gc_axes){.kind = {GC_AXIS_BATCH, GC_AXIS_TOKENS, GC_AXIS_CHANNEL},
                    .tokens = tokens,

@@ -39,8 +39,8 @@ bool gc_is_channels_last(const gc_tensor *type);
  * Finds the axes of all values of a specialised graph.
  *
  * @param tokens what the user says of the token axis, or NULL: N x tokens x C activations without a
- *        history get a square grid where that fits (with up to 2 extra tokens, or, if only one way
- *        fits, up to 8).
+ *        history get a square grid where the picture is square and that fits, with up to 2 extra
+ *        tokens.
  * @param axes receives value_count entries, to be freed with gc_free.
  */
 gradcam_status gc_axes_trace(gc_axes **axes, const gc_graph *graph, const gc_tokens *tokens,

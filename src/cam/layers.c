@@ -286,7 +286,7 @@ static void refuse_unknown_tokens(gc_layers *layers, const facts *f, int first_n
     layers->chosen = -1;
     snprintf(layers->refusal, sizeof layers->refusal,
              "the network works on %lld tokens ('%s'), and how they lie in the picture cannot be "
-             "told: their number is neither a square nor one with extra tokens before it. Give "
+             "told from the shapes. Give "
              "--tokens HxW+K: a grid of H x W after K extra ones, H*W+K = %lld",
              (long long)f->graph->values[found].type.dims[1], f->graph->values[found].name,
              (long long)f->graph->values[found].type.dims[1]);

@@ -42,6 +42,7 @@ typedef struct gc_command {
 } gc_command;
 
 extern const gc_command gc_command_explain;
+extern const gc_command gc_command_inspect;
 extern const gc_command gc_command_layers;
 extern const gc_command gc_command_classify;
 extern const gc_command gc_command_methods;

@@ -7,7 +7,7 @@
 
 static const gc_command *const commands[] = {
     &gc_command_explain, &gc_command_layers,  &gc_command_classify,
-    &gc_command_methods, &gc_command_targets,
+    &gc_command_inspect, &gc_command_methods, &gc_command_targets,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
