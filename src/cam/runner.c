@@ -353,13 +353,6 @@ gradcam_status gc_runner_gradient_at(gc_runner *r, const gc_goal *goal, const fl
 
 /* ---- Tails ---------------------------------------------------------------------------------- */
 
-gradcam_status gc_runner_tail_gradient(gc_runner *r, const gc_goal *goal, int layer,
-                                       const float *activation, float *gradient,
-                                       gradcam_error *error)
-{
-    return gc_tails_gradient(r->tails, r, r->base, goal, layer, activation, gradient, error);
-}
-
 gradcam_status gc_runner_sweep(gc_runner *r, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error)
 {
@@ -381,6 +374,11 @@ gc_runner_counts gc_runner_count(const gc_runner *runner)
     gc_runner_counts counts = runner->counts;
     counts.swept = gc_tails_count(runner->tails);
     return counts;
+}
+
+const gc_runner_setup *gc_runner_setup_of(const gc_runner *runner)
+{
+    return &runner->setup;
 }
 
 const gc_graph *gc_runner_graph(const gc_runner *runner)

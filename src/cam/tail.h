@@ -24,13 +24,12 @@ int64_t gc_tails_count(const gc_tails *tails);
 gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigned heads,
                                 int **frontier, int *count, gradcam_error *error);
 
-gradcam_status gc_tails_gradient(gc_tails *tails, gc_runner *runner, uint64_t base,
-                                 const gc_goal *goal, int layer, const float *activation,
-                                 float *gradient, gradcam_error *error);
-
 gradcam_status gc_tails_sweep(gc_tails *tails, gc_runner *runner, uint64_t base, unsigned heads,
                               const gc_sweep *sweep, const gc_goal *goal, float *scores,
                               gradcam_error *error);
+
+/* In runner.c. */
+const gc_runner_setup *gc_runner_setup_of(const gc_runner *runner);
 
 /* In runner.c: the goal's score, negated where asked for, and the seeds of a plan whose targets are
  * the heads in `mask`. */

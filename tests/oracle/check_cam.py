@@ -1,19 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every method and target against PyTorch: native maps within 1e-3 of their largest value and with a
+"""Every method against PyTorch: native maps within 1e-3 of their largest value and with a
 correlation of 0.99999, on networks of several families, two layers, two classes.
 
  - small seeded networks that this file makes: residual, dense, depthwise with squeeze-and-excitation,
    and torchvision's ResNet-18 and MobileNetV2 with random weights;
  - properties that hold exactly, whatever the oracle says;
- - pytorch-grad-cam's stored maps of a pretrained network in SHARED/golden (skipped, visibly, where
-   absent).
+ - with SHARED, pytorch-grad-cam's stored maps of a pretrained network in SHARED/golden alone (skipped
+   where absent).
 
-  check_cam.py GRADCAM SHARED [NETWORK ...]
+  check_cam.py GRADCAM [NETWORK ...]
+  check_cam.py GRADCAM --golden SHARED
 """
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -25,15 +25,10 @@ from torch import nn
 
 import cam_methods as oracle
 from cam_methods import View
+from cam_tool import Tool, compare, conclude, export, report, settle
 
 warnings.filterwarnings("ignore")
-results = {"passed": 0, "failed": 0, "skipped": 0}
 SEED = 5
-
-
-def report(good, text):
-    results["passed" if good else "failed"] += 1
-    print(f"{'ok  ' if good else 'FAIL'} {text}", flush=True)
 
 
 # ---- Networks -----------------------------------------------------------------------------------
@@ -72,7 +67,7 @@ class Dense(nn.Module):
         x = torch.relu(self.stem(x))
         x = torch.cat([x, torch.relu(self.one(x))], 1)
         x = torch.cat([x, torch.relu(self.two(x))], 1)
-        x = torch.avg_pool2d(torch.relu(self.mix(x)), 2)
+        x = nn.functional.avg_pool2d(torch.relu(self.mix(x)), 2)
         x = nn.functional.max_pool2d(x, 2)
         return self.head(torch.flatten(x, 1))
 
@@ -96,24 +91,7 @@ class Depthwise(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-def settle(model, seed):
-    """Weights and statistics that keep activations of the same size through the network."""
-    generator = torch.Generator().manual_seed(seed)
-    for m in model.modules():
-        if isinstance(m, (nn.Conv2d, nn.Linear)):
-            fan = m.weight[0].numel()
-            m.weight.data.normal_(0, (2 / fan) ** 0.5, generator=generator)
-            if m.bias is not None:
-                m.bias.data.normal_(0, 0.1, generator=generator)
-        if isinstance(m, nn.BatchNorm2d):
-            m.weight.data.uniform_(0.5, 1.5, generator=generator)
-            m.bias.data.normal_(0, 0.2, generator=generator)
-            m.running_mean.normal_(0, 0.2, generator=generator)
-            m.running_var.uniform_(0.5, 1.5, generator=generator)
-    return model.eval()
-
-
-# name: (module, input size, how the names of the two layers' operators are found, light)
+# name: (module, input size)
 NETWORKS = {
     "residual": (lambda: settle(Residual(), 1), 32),
     "dense": (lambda: settle(Dense(), 2), 32),
@@ -122,56 +100,6 @@ NETWORKS = {
     "mobilenet_v2": (lambda: settle(torchvision.models.mobilenet_v2(weights=None), 6), 64),
 }
 LARGE = {"resnet18", "mobilenet_v2"}
-
-
-def export(model, size, path):
-    torch.onnx.export(model, torch.zeros(1, 3, size, size), path, opset_version=13,
-                      input_names=["input"], output_names=["logits"],
-                      dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}})
-
-
-# ---- Running ours -------------------------------------------------------------------------------
-
-class Tool:
-    def __init__(self, gradcam, folder):
-        self.gradcam, self.folder = gradcam, folder
-        self.runs = 0
-
-    def layers(self, model):
-        done = subprocess.run([self.gradcam, "layers", model, "--json"], capture_output=True,
-                              text=True, check=True)
-        return json.loads(done.stdout)["layers"]
-
-    def maps(self, model, x, *options):
-        """[(entry of the JSON report, array)] of all maps of a run."""
-        self.runs += 1
-        out = os.path.join(self.folder, f"run{self.runs}")
-        np.save(os.path.join(self.folder, "x.npy"), np.asarray(x, np.float32))
-        command = [self.gradcam, "explain", model, "--input-npy",
-                   os.path.join(self.folder, "x.npy"), "-o", out + "/", "--json", "--npy-kind",
-                   "raw", *options]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        entries = json.loads(done.stdout)["maps"]
-        return [(e, np.load([f for f in e["files"] if f.endswith(".npy")][0])) for e in entries]
-
-
-def differences(found, wanted):
-    if found.shape != wanted.shape:
-        return np.inf, 0.0
-    scale = np.abs(wanted).max()
-    if scale == 0:
-        return np.abs(found).max(), 1.0
-    largest = np.abs(found - wanted).max() / scale
-    if wanted.std() < 1e-9 * scale:
-        return largest, 1.0
-    return largest, np.corrcoef(found.ravel(), wanted.ravel())[0, 1]
-
-
-def compare(found, wanted, text, tolerance=1e-3):
-    largest, correlation = differences(found, wanted)
-    report(largest <= tolerance and correlation >= 0.99999, f"{text}: {largest:.1e}")
 
 
 # ---- Methods ------------------------------------------------------------------------------------
@@ -191,7 +119,9 @@ def methods(index, is_small):
         "random": o.random_weights, "finercam": lambda v: o.finercam(v, index),
         "kpcacam": o.kpcacam,
         "scorecam:channels=6": lambda v: o.scorecam(v, channels=6),
-        "smoothgradcam++:samples=3,sigma=0.1": lambda v: o.smoothgradcampp(v, 3, 0.1),
+        # With three samples the residual network meets a denominator so near zero that rounding
+        # the gradients to float32 already changes the map by 1e-3.
+        "smoothgradcam++:samples=4,sigma=0.1": lambda v: o.smoothgradcampp(v, 4, 0.1),
         "sscam:samples=2,sigma=2,channels=3": lambda v: o.sscam(v, 2, 2.0, 3),
         "iscam:samples=3,channels=4": lambda v: o.iscam(v, 3, 4),
         "recipro": o.recipro,
@@ -331,8 +261,7 @@ GOLDEN = {"GradCAM": "gradcam", "HiResCAM": "hirescam", "GradCAMElementWise": "e
           "GradCAMPlusPlus": "gradcam++", "XGradCAM": "xgradcam", "EigenCAM": "eigencam",
           "EigenGradCAM": "eigengradcam", "LayerCAM": "layercam", "KPCA_CAM": "kpcacam",
           "FEM": "fem", "SegEigenCAM": "segeigencam", "FinerCAM": "finercam",
-          "FullGrad": "fullgrad", "AblationCAM": "ablationcam", "ScoreCAM": "scorecam",
-          "ShapleyCAM": "shapleycam"}
+          "FullGrad": "fullgrad", "ScoreCAM": "scorecam", "ShapleyCAM": "shapleycam"}
 SIGNLESS = {"EigenCAM", "EigenGradCAM", "SegEigenCAM", "KPCA_CAM"}
 
 
@@ -345,12 +274,16 @@ def pgc_pipeline(raw):
     return (m - m.min()) / (1e-7 + (m - m.min()).max())
 
 
+def check_stored_ablation(tool, model, x, name, stored):
+    """If this fails, the stored maps have been made again: compare ours with them."""
+    layer, = [entry for entry in tool.layers(model) if entry["name"] == name]
+    a = View(model, x, layer["output"], logit(0)).a[0].numpy()
+    largest = min(np.abs(pgc_pipeline(sign * a.sum(0)) - stored).max() for sign in (1, -1))
+    report(largest <= 1e-3, f"golden AblationCAM at {name} has equal weights, so it says nothing")
+
+
 def check_golden(tool, shared):
     golden = os.path.join(shared, "golden")
-    if not os.path.isdir(golden):
-        results["skipped"] += 1
-        print(f"skipped: pytorch-grad-cam's maps, {golden} is not there")
-        return
     with open(os.path.join(golden, "index.json")) as file:
         index = json.load(file)
     model = os.path.join(shared, "models", index["model"])
@@ -358,6 +291,10 @@ def check_golden(tool, shared):
     for case in index["cases"]:
         groups.setdefault((case["picture"], case["class"], case["layer"]), []).append(case)
     for (picture, category, layer), cases in groups.items():
+        # The stored AblationCAM maps are those of equal weights for all channels: the ablated layer
+        # was not part of the network that gave the scores. check_stored_ablation says so.
+        ablation = [c for c in cases if c["method"] == "AblationCAM"]
+        cases = [c for c in cases if c["method"] in GOLDEN]
         x = np.load(os.path.join(golden, os.path.splitext(picture)[0] + ".input.npy"))
         options = [w for c in cases for w in ("--method", GOLDEN[c["method"]])]
         found = tool.maps(model, x, "--layer", index["layers"][layer], "--class", str(category),
@@ -370,6 +307,9 @@ def check_golden(tool, shared):
             elif case["method"] in SIGNLESS and (ours * wanted).sum() < 0:
                 wanted = -wanted
             compare(ours, wanted, f"golden {picture} {category} {layer} {case['method']}")
+        for case in ablation:
+            check_stored_ablation(tool, model, x, index["layers"][layer],
+                                  np.load(os.path.join(golden, case["map224"])))
 
 
 # ---- All ----------------------------------------------------------------------------------------
@@ -382,32 +322,37 @@ def pick_layers(layers):
     return [middle[len(middle) // 2] if middle else layers[last["index"] // 2], last]
 
 
+def check_network(tool, name):
+    make, size = NETWORKS[name]
+    model, path = make(), os.path.join(tool.folder, name + ".onnx")
+    export(model, size, path)
+    x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(8)).numpy()
+    layers = pick_layers(tool.layers(path))
+    best = int(model(torch.as_tensor(x))[0].detach().numpy().argmax())
+    for layer in layers:
+        for index in (best, (best + 1) % 6):
+            check_methods(tool, name, path, x, layer, index)
+    if name not in LARGE:
+        check_targets(tool, name, path, x, layers[0])
+        check_combined(tool, name, path, x, layers, best)
+    if name == "residual":
+        check_exact(tool, path, x, model)
+
+
 def main():
-    gradcam, shared = sys.argv[1:3]
-    chosen = sys.argv[3:] or [*NETWORKS, "golden"]
+    gradcam, rest = sys.argv[1], sys.argv[2:]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(gradcam, folder)
-        for name in [n for n in chosen if n in NETWORKS]:
-            make, size = NETWORKS[name]
-            model, path = make(), os.path.join(folder, name + ".onnx")
-            export(model, size, path)
-            x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(8)).numpy()
-            layers = pick_layers(tool.layers(path))
-            logits = model(torch.as_tensor(x))[0].detach().numpy()
-            best = int(logits.argmax())
-            for layer in layers:
-                for index in (best, (best + 1) % 6):
-                    check_methods(tool, name, path, x, layer, index)
-            if name not in LARGE:
-                check_targets(tool, name, path, x, layers[0])
-                check_combined(tool, name, path, x, layers, best)
-            if name == "residual":
-                check_exact(tool, path, x, model)
-        if "golden" in chosen:
-            check_golden(tool, shared)
-    print(f"{results['passed']} passed, {results['failed']} failed, {results['skipped']} skipped")
-    return 1 if results["failed"] else 0
+        if rest[:1] != ["--golden"]:
+            for name in rest or NETWORKS:
+                check_network(tool, name)
+        elif os.path.isdir(os.path.join(rest[1], "golden")):
+            check_golden(tool, rest[1])
+        else:
+            print(f"skipped: pytorch-grad-cam's maps, {rest[1]}/golden is not there")
+            return 77
+    return conclude()
 
 
 if __name__ == "__main__":
