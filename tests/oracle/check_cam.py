@@ -91,13 +91,21 @@ class Depthwise(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+def large(make, seed):
+    """Logits of a few units, as trained networks have them: with hundreds, all probabilities but
+    one are nothing."""
+    model = settle(make(weights=None), seed)
+    list(model.modules())[-1].weight.data *= 0.02
+    return model
+
+
 # name: (module, input size)
 NETWORKS = {
     "residual": (lambda: settle(Residual(), 1), 32),
     "dense": (lambda: settle(Dense(), 2), 32),
     "depthwise": (lambda: settle(Depthwise(), 3), 32),
-    "resnet18": (lambda: settle(torchvision.models.resnet18(weights=None), 4), 64),
-    "mobilenet_v2": (lambda: settle(torchvision.models.mobilenet_v2(weights=None), 6), 64),
+    "resnet18": (lambda: large(torchvision.models.resnet18, 4), 64),
+    "mobilenet_v2": (lambda: large(torchvision.models.mobilenet_v2, 6), 64),
 }
 LARGE = {"resnet18", "mobilenet_v2"}
 
