@@ -137,10 +137,13 @@ def methods(index, is_small):
         "guidedbackprop": o.guidedbackprop, "guidedgradcam": o.guidedgradcam,
         "smoothgrad:samples=3,sigma=0.1": lambda v: o.smoothgrad(v, 3, 0.1),
         "integratedgradients:steps=10": lambda v: o.integratedgradients(v, 10),
-        "occlusion:window=9,stride=5,value=0.5": lambda v: o.occlusion(v, 9, 5, 0.5),
-        "rise:samples=12,cells=5,p=0.4": lambda v: o.rise(v, 12, 5, 0.4),
     }
-    if is_small:
+    if not is_small:
+        pixels["occlusion:window=24,stride=20,value=0.5"] = lambda v: o.occlusion(v, 24, 20, 0.5)
+        pixels["rise:samples=4,cells=5,p=0.4"] = lambda v: o.rise(v, 4, 5, 0.4)
+    else:
+        pixels["occlusion:window=9,stride=5,value=0.5"] = lambda v: o.occlusion(v, 9, 5, 0.5)
+        pixels["rise:samples=12,cells=5,p=0.4"] = lambda v: o.rise(v, 12, 5, 0.4)
         every.update({
             "scorecam": lambda v: o.scorecam(v),
             "scorecam:torchcam": lambda v: o.scorecam(v, torchcam=True),
