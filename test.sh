@@ -61,6 +61,7 @@ stage_checks() {
     check "format" format
     check "folder rule" python3 tools/check_folders.py
     check "style" python3 tools/check_style.py
+    check "packaging" python3 tools/check_packaging.py
     check "header alone as C11 and C++17" header
 }
 
@@ -183,9 +184,16 @@ stage_valgrind() {
     unset OMP_NUM_THREADS
 }
 
+# ---- Packages -----------------------------------------------------------------------------------
+
+stage_package() {
+    heading "Debian packages"
+    check "Debian packages" tests/packaging/debian.sh
+}
+
 # ---- All -------------------------------------------------------------------------------------
 
-stages=(checks gcc clang tidy test sanitize valgrind)
+stages=(checks gcc clang tidy test sanitize valgrind package)
 [ $# -eq 0 ] || stages=("$@")
 if [ -z "${NO_SETUP:-}" ]; then
     heading "Packages"
