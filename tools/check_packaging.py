@@ -1,11 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the packaging to what it describes: versions, symbols, build packages."""
+"""Holds the packaging to what it describes: versions, symbols, build packages.
+
+  check_packaging.py            complains of differences
+  check_packaging.py --update   first adds new functions to the list of symbols
+"""
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SYMBOLS = "debian/libgradcam0.symbols"
 # What control asks for in another name than setup.sh, which names what fits both Debian releases.
 SAME = {"libjpeg62-turbo-dev": "libjpeg-dev"}
 # Debian's build machines have these; packages need not ask for them. meson brings ninja.
@@ -26,19 +31,38 @@ def difference(what, found, expected):
         yield f"{what}: missing: {', '.join(sorted(expected - found))}"
 
 
+def meson_version():
+    return re.search(r"version: '([0-9.]+)'", read("meson.build")).group(1)
+
+
 def check_version():
-    meson = re.search(r"version: '([0-9.]+)'", read("meson.build")).group(1)
+    meson = meson_version()
     debian = re.match(r"gradcam \(([0-9.]+)[^)]*\)", read("debian/changelog")).group(1)
     if meson != debian:
         yield f"debian/changelog is of version {debian}, meson.build of {meson}"
 
 
+def header_symbols():
+    return set(re.findall(r"GRADCAM_API[^;]*?\b(gradcam_\w+)\(", read("include/gradcam.h")))
+
+
+def listed_symbols():
+    """The functions in debian's list, each with the version that brought it."""
+    return re.findall(r"^ (gradcam_\w+)@Base ([0-9.]+)$", read(SYMBOLS), re.M)
+
+
+def update_symbols():
+    since = dict(listed_symbols())
+    lines = [f" {name}@Base {since.get(name, meson_version())}" for name in sorted(header_symbols())]
+    head = read(SYMBOLS).splitlines()[0]
+    (ROOT / SYMBOLS).write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+
+
 def check_symbols():
-    header = set(re.findall(r"GRADCAM_API[^;]*?\b(gradcam_\w+)\(", read("include/gradcam.h")))
-    listed = re.findall(r"^ (gradcam_\w+)@Base [0-9.]+$", read("debian/libgradcam0.symbols"), re.M)
-    yield from difference("debian/libgradcam0.symbols", set(listed), header)
+    listed = [name for name, _ in listed_symbols()]
+    yield from difference(f"{SYMBOLS} (try {sys.argv[0]} --update)", set(listed), header_symbols())
     if listed != sorted(listed):
-        yield "debian/libgradcam0.symbols: not in alphabetical order"
+        yield f"{SYMBOLS}: not in alphabetical order"
 
 
 def field(name, after=""):
@@ -61,6 +85,8 @@ def check_build_packages():
 
 
 def main():
+    if sys.argv[1:] == ["--update"]:
+        update_symbols()
     errors = [*check_version(), *check_symbols(), *check_build_packages()]
     print("\n".join(errors) or "packaging: versions, symbols and build packages agree")
     return 1 if errors else 0

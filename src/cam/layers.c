@@ -2,6 +2,7 @@
 #include "cam/layers.h"
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,9 @@ static gradcam_status find(gc_layers *layers, const gc_graph *graph, int score, 
         "no activation between the input and the score '%s' (%s) has spatial extent, so there "
         "is nothing to map back to the picture",
         graph->values[score].name, gc_shape_text(&graph->values[score].type, shape));
+    const bool is_map = is_spatial(&graph->values[score].type, rank);
+    if (is_map && choose_before_last_conv(layers, graph))
+        return GRADCAM_OK;
     if (choose_before_pooling(layers, graph, f, rank) || choose_before_last_conv(layers, graph))
         return GRADCAM_OK;
     layers->chosen = layers->count - 1;
@@ -202,8 +206,8 @@ static const char *output_name(const gc_graph *graph, const gc_candidate *candid
 }
 
 /* Lists the candidates that match (all, with match NULL), as far as they fit. */
-static void list(const gc_layers *layers, const gc_graph *graph, const bool *match, char *text,
-                 size_t size)
+static void list_candidates(const gc_layers *layers, const gc_graph *graph, const bool *match,
+                            char *text, size_t size)
 {
     size_t used = 0;
     int left_out = 0;
@@ -307,7 +311,7 @@ static gradcam_status select_part(gc_layers *layers, const gc_graph *graph, cons
         components += match[i] && (has_component(name, text) || has_component(output, text));
         last = match[i] ? i : last;
     }
-    list(layers, graph, matches > 0 ? match : NULL, names, sizeof names);
+    list_candidates(layers, graph, matches > 0 ? match : NULL, names, sizeof names);
     GC_FAIL_IF(matches == 0, error, GRADCAM_ERROR_LAYER, "no layer is called '%s'. There are:%s",
                text, names);
     GC_FAIL_IF(matches > 1 && components < matches, error, GRADCAM_ERROR_LAYER,
@@ -336,4 +340,42 @@ gradcam_status gc_layers_select(gc_layers *layers, const gc_graph *graph, const 
     const gradcam_status status = select_part(layers, graph, text, match, error);
     gc_free(match);
     return status;
+}
+
+/* ---- Several -------------------------------------------------------------------------------- */
+
+static void add_once(int *list, int *count, int index)
+{
+    for (int i = 0; i < *count; i++)
+        if (list[i] == index)
+            return;
+    list[(*count)++] = index;
+}
+
+gradcam_status gc_layers_select_several(gc_layers *layers, const gc_graph *graph,
+                                        const gc_graph *original, const char *text, int *list,
+                                        int *count, gradcam_error *error)
+{
+    const bool is_all = strcmp(text, "all") == 0 && value_named(original, text) < 0;
+    const int before = *count;
+    if (!is_all && (strpbrk(text, "*?") == NULL || value_named(original, text) >= 0)) {
+        GC_TRY(gc_layers_select(layers, graph, original, text, error));
+        add_once(list, count, layers->chosen);
+        return GRADCAM_OK;
+    }
+    for (int i = 0; i < layers->count; i++) {
+        const gc_candidate *const c = &layers->items[i];
+        const bool matches =
+            is_all ? strcmp(c->op, "Conv") == 0
+                   : fnmatch(text, c->name, 0) == 0 || fnmatch(text, output_name(graph, c), 0) == 0;
+        if (matches)
+            add_once(list, count, i);
+    }
+    char names[1200];
+    list_candidates(layers, graph, NULL, names, sizeof names);
+    GC_FAIL_IF(*count == before && before == 0, error, GRADCAM_ERROR_LAYER,
+               "no layer matches '%s'. There are:%s", text, names);
+    layers->chosen = list[before < *count ? before : 0];
+    snprintf(layers->reason, sizeof layers->reason, "chosen by '%s'", text);
+    return GRADCAM_OK;
 }

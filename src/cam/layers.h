@@ -19,7 +19,7 @@ typedef struct gc_candidate {
 typedef struct gc_layers {
     gc_candidate *items; /**< In order of execution. */
     int count;
-    int chosen; /**< Index of the target layer. */
+    int chosen; /**< Index of the target layer; of several, the first that was asked for. */
     char reason[256];
 } gc_layers;
 
@@ -44,6 +44,16 @@ gradcam_status gc_layers_find(gc_layers *layers, const gc_graph *graph, int scor
  */
 gradcam_status gc_layers_select(gc_layers *layers, const gc_graph *graph, const gc_graph *original,
                                 const char *text, gradcam_error *error);
+
+/**
+ * Chooses any number by a text: a pattern with * and ? over names of nodes and outputs, "all" (all
+ * convolutions), or as gc_layers_select.
+ *
+ * @param list receives indices that are not yet among its *count; has room for layers->count.
+ */
+gradcam_status gc_layers_select_several(gc_layers *layers, const gc_graph *graph,
+                                        const gc_graph *original, const char *text, int *list,
+                                        int *count, gradcam_error *error);
 
 void gc_layers_free(gc_layers *layers);
 

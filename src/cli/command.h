@@ -12,7 +12,10 @@ typedef struct gc_settings {
     gradcam_explainer_options explainer;
     gradcam_render_options render;
     const char *labels, *output, *input_npy;
-    gc_texts classes;
+    gc_texts classes, targets, methods, layers;
+    gradcam_request request; /* how maps are fused and smoothed */
+    const char *at;          /* a pixel, "x,y" */
+    bool is_scale_shared;
     int top;
     gc_file_option heatmap, npy, json;
     gradcam_output npy_kind;
@@ -24,6 +27,7 @@ void gc_settings_free(gc_settings *settings);
 
 extern const gc_option_table gc_options_network; /* --labels, --size, --preset, --threads ... */
 extern const gc_option_table gc_options_layer;   /* --layer */
+extern const gc_option_table gc_options_method;  /* --method, --target, --smooth ... */
 extern const gc_option_table gc_options_picture; /* --input-npy, --top */
 extern const gc_option_table gc_options_report;  /* --json, --quiet, --verbose, --help */
 
@@ -43,5 +47,7 @@ extern const gc_command *const gc_commands[];
 extern const gc_command gc_command_explain;
 extern const gc_command gc_command_layers;
 extern const gc_command gc_command_classify;
+extern const gc_command gc_command_methods;
+extern const gc_command gc_command_targets;
 
 #endif

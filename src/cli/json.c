@@ -137,7 +137,8 @@ static void add_layer(builder *b, cJSON *map, const gradcam_layer *layer)
 {
     cJSON *const object = add(b, map, "layer", cJSON_CreateObject());
     add(b, object, "name", text(layer->name));
-    add(b, object, "index", cJSON_CreateNumber(layer->index));
+    add(b, object, "index",
+        layer->index >= 0 ? cJSON_CreateNumber(layer->index) : cJSON_CreateNull());
     add(b, object, "shape", shape(b, layer->dims, layer->rank));
     add(b, object, "reason", text(layer->reason));
 }
@@ -154,9 +155,14 @@ static void add_files(builder *b, cJSON *map, const gc_map_files *files)
 static void add_map(builder *b, cJSON *array, const gradcam_map *map, const gc_map_files *files)
 {
     cJSON *const object = add(b, array, NULL, cJSON_CreateObject());
-    add(b, object, "class_index", cJSON_CreateNumber(map->prediction.index));
+    const bool has_class = map->prediction.index >= 0;
+    add(b, object, "class_index",
+        has_class ? cJSON_CreateNumber(map->prediction.index) : cJSON_CreateNull());
     add(b, object, "label", text(map->prediction.label));
+    add(b, object, "target", text(map->target));
+    add(b, object, "score", number((float)map->score));
     add(b, object, "method", text(map->method));
+    add(b, object, "part", map->part >= 0 ? cJSON_CreateNumber(map->part) : cJSON_CreateNull());
     add_layer(b, object, &map->layer);
     add(b, object, "min", number(map->minimum));
     add(b, object, "max", number(map->maximum));

@@ -65,6 +65,8 @@ static void print_general_help(void)
            "  gradcam explain model.onnx cat.jpg              writes cat.gradcam.png\n"
            "  gradcam explain model.onnx photos/ -o maps/     a folder of pictures\n"
            "  gradcam explain model.onnx cat.jpg --class tabby --layer layer4\n"
+           "  gradcam explain model.onnx cat.jpg --method layercam --method scorecam\n"
+           "  gradcam explain model.onnx cat.jpg --target diff:tabby,tiger\n"
            "  gradcam layers model.onnx                       what --layer can name\n"
            "\nThe help of a command ends with the exit codes. 'man gradcam' tells all of it;\n"
            "gradcam --version prints the version and what this build consists of.\n");
