@@ -62,6 +62,8 @@ stage_checks() {
     check "folder rule" python3 tools/check_folders.py
     check "style" python3 tools/check_style.py
     check "packaging" python3 tools/check_packaging.py
+    check "API reference" python3 tools/make_api_docs.py --check
+    check "links in the documentation" python3 tools/check_links.py
     check "header alone as C11 and C++17" header
 }
 

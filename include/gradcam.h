@@ -8,16 +8,16 @@
  *
  * In ten lines:
  *
- *     gradcam_error error;
+ *     gradcam_error e;
  *     gradcam_model *model = NULL;
  *     gradcam_explainer *explainer = NULL;
- *     gradcam_explanation *explanation = NULL;
- *     if (gradcam_model_load(&model, "model.onnx", NULL, &error) == GRADCAM_OK &&
- *         gradcam_explainer_create(&explainer, model, NULL, &error) == GRADCAM_OK &&
- *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &explanation, &error) == GRADCAM_OK
- * && gradcam_explanation_save(explanation, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.gradcam.png",
- * &error) == GRADCAM_OK) puts(gradcam_explanation_map(explanation, 0)->label); else fprintf(stderr,
- * "%s\n", error.message); gradcam_explanation_destroy(&explanation);
+ *     gradcam_explanation *x = NULL;
+ *     if (gradcam_model_load(&model, "model.onnx", NULL, &e) != GRADCAM_OK ||
+ *         gradcam_explainer_create(&explainer, model, NULL, &e) != GRADCAM_OK ||
+ *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &x, &e) != GRADCAM_OK ||
+ *         gradcam_explanation_save(x, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.png", &e) != GRADCAM_OK)
+ *         fprintf(stderr, "%s\n", e.message);
+ *     gradcam_explanation_destroy(&x);
  *     gradcam_explainer_destroy(&explainer);
  *     gradcam_model_destroy(&model);
  *
