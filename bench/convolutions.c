@@ -67,7 +67,7 @@ static gradcam_status prepare_plan(bench *b, gradcam_error *error)
     gc_target_find(&b->target, b->graph, b->graph->outputs[0], false);
     GC_TRY(gc_specialize(&b->specialized, b->graph, &b->feed, 1, &b->target.score, 1, error));
     const int score = gc_graph_resolve(b->specialized, b->target.score);
-    GC_TRY(gc_layers_find(&b->layers, b->specialized, score, b->feed.type.rank, error));
+    GC_TRY(gc_layers_find(&b->layers, b->specialized, score, NULL, error));
     const int layer = b->layers.items[b->layers.chosen].value;
     const int fetches[] = {b->target.logits, layer};
     const gc_plan_request request = {.feeds = &b->feed,

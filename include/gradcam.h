@@ -162,6 +162,9 @@ typedef struct gradcam_explainer_options {
     /** Further layers, each as `layer`. */
     const char *const *more_layers;
     size_t more_layer_count;
+    /** How the tokens of a transformer lie in the picture, "HxW+K": a grid of H x W after K extra
+     *  tokens (class, distillation, registers), e.g. "14x14+1". NULL: found from the shapes. */
+    const char *tokens;
     /** Preprocessing preset: "torchvision", "timm", "tf", "caffe", "unit" or "raw". NULL: from
      *  preprocessor_config.json beside the model, then its metadata, then "torchvision". */
     const char *preset;
@@ -204,7 +207,12 @@ typedef struct gradcam_layer {
     int is_target;             /**< Non-zero for a chosen layer. */
     const char *reason;        /**< Why it was chosen; NULL for the others. */
     int rank;
-    int64_t dims[8]; /**< N, C, then the spatial extents. */
+    int64_t dims[8]; /**< As in the network: N, C, then the spatial extents; or N, H, W, C; or N,
+                          tokens, C. */
+    int width, height, depth; /**< The places of its map; depth 1 unless the network takes volumes.
+                               */
+    int64_t channels;
+    int extra_tokens; /**< Leading tokens that are no part of the picture, such as a class token. */
 } gradcam_layer;
 
 /** The candidate layers in the order of execution; the array belongs to the explainer. */
@@ -454,7 +462,8 @@ typedef struct gradcam_map {
     int part;               /**< Of a method that makes several maps, counted from 0; else -1. */
     gradcam_layer layer;    /**< Index -1: the input, or several layers fused. */
     int width, height;      /**< Native resolution: the spatial extents of the layer. */
-    const float *raw;       /**< height x width, before the ReLU. */
+    int depth;              /**< 1 unless the network takes volumes. */
+    const float *raw;       /**< depth x height x width, before the ReLU. */
     float minimum, maximum; /**< Of `raw`. */
     gradcam_map_state state;
     int peak_x, peak_y; /**< The hottest picture pixel; -1 where the state is not OK. */
@@ -482,9 +491,11 @@ GRADCAM_API gradcam_timings gradcam_explanation_timings(const gradcam_explanatio
 typedef enum gradcam_output {
     GRADCAM_IMAGE_OVERLAY = 0, /**< Picture and heat blended: .png, .jpg, .webp by the name. */
     GRADCAM_IMAGE_HEATMAP,     /**< The coloured map alone, at the picture's size. */
-    GRADCAM_NPY_RAW,           /**< float32 h x w, native resolution, before the ReLU. */
-    GRADCAM_NPY_NORMALISED,    /**< float32 h x w, native resolution, in [0,1]. */
-    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]. */
+    GRADCAM_NPY_RAW,           /**< float32 h x w (volumes: d x h x w), native resolution, before
+                                    the ReLU. */
+    GRADCAM_NPY_NORMALISED,    /**< The same in [0,1]. */
+    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]; of volumes, the largest
+                                    value along the depth, as in the images. */
 } gradcam_output;
 
 typedef struct gradcam_render_options {
@@ -525,6 +536,70 @@ GRADCAM_API gradcam_status gradcam_explanation_render(gradcam_explanation *expla
                                                       size_t map_index, gradcam_output output,
                                                       const gradcam_render_options *options,
                                                       uint8_t *rgb, gradcam_error *error);
+
+/* ---- Inspection ---------------------------------------------------------------------------- */
+
+/** An input or output as the file declares it. */
+typedef struct gradcam_value_info {
+    const char *name, *type;  /**< Type: "float32", ..., "?" where it is no tensor. */
+    int rank;                 /**< -1: the file does not say. */
+    int64_t dims[8];          /**< -1: free. */
+    const char *dim_names[8]; /**< Of free extents, as the file names them; may be "". */
+} gradcam_value_info;
+
+typedef struct gradcam_opset {
+    const char *domain; /**< "ai.onnx", "com.microsoft", ... */
+    int64_t version;
+} gradcam_opset;
+
+typedef struct gradcam_operator_info {
+    const char *name, *domain; /**< Domain "" for ai.onnx. */
+    int count;                 /**< Nodes of the main graph. */
+    int is_supported;          /**< Zero: needed, and not there. */
+    int has_gradient;
+    int is_function; /**< Non-zero: the model brings its own definition. */
+} gradcam_operator_info;
+
+typedef struct gradcam_inspection_info {
+    const char *path, *producer;
+    int64_t ir_version;
+    const gradcam_opset *opsets;
+    size_t opset_count;
+    const gradcam_value_info *inputs; /**< Without those that have an initializer. */
+    size_t input_count;
+    const gradcam_value_info *outputs;
+    size_t output_count;
+    size_t node_count, function_count;
+    const gradcam_operator_info *operators; /**< Most frequent first. */
+    size_t operator_count;
+    int64_t parameters;      /**< Elements of all initializers with at least one extent. */
+    int64_t parameter_bytes; /**< As stored in the file. */
+    int64_t macs; /**< Multiply-accumulate operations of convolutions and matrix products for one
+                       input of the size that would be used; -1: the shapes are not known. */
+    int has_layer;
+    gradcam_layer layer;         /**< The default layer, if there is one. */
+    const char *const *problems; /**< All that is known to be unsupported, a sentence each. */
+    size_t problem_count;
+} gradcam_inspection_info;
+
+typedef struct gradcam_inspection gradcam_inspection;
+
+/**
+ * Looks at a model, whether or not it can be explained: what cannot be is said in `problems`.
+ *
+ * @param model_options NULL for the defaults, as `options`.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL (not an ONNX model at all), _MEMORY, _ARGUMENT.
+ */
+GRADCAM_API gradcam_status gradcam_inspect(gradcam_inspection **inspection, const char *path,
+                                           const gradcam_model_options *model_options,
+                                           const gradcam_explainer_options *options,
+                                           gradcam_error *error);
+
+/** Belongs to the inspection. */
+GRADCAM_API const gradcam_inspection_info *
+gradcam_inspection_look(const gradcam_inspection *inspection);
+
+GRADCAM_API void gradcam_inspection_destroy(gradcam_inspection **inspection);
 
 #ifdef __cplusplus
 }

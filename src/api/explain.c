@@ -132,9 +132,9 @@ static gradcam_status feed_tensor(gradcam_explainer *e, const float *tensor, int
 static gradcam_status show_tensor(gradcam_explainer *e, gradcam_explanation *x, const uint8_t *rgb,
                                   int width, int height, gradcam_error *error)
 {
-    const gc_tensor *const type = &e->feed.type;
-    const int input_width = e->width > 0 ? e->width : (int)type->dims[type->rank - 1];
-    const int input_height = e->width > 0 ? e->height : type->rank > 3 ? (int)type->dims[2] : 1;
+    const gc_input_shape *const s = &e->input_shape;
+    const int input_width = e->width > 0 ? e->width : s->width;
+    const int input_height = e->width > 0 ? e->height : s->height / s->depth;
     if (rgb == NULL) {
         width = input_width;
         height = input_height;
@@ -162,8 +162,6 @@ static gradcam_status explain(gradcam_explainer *e, gradcam_explanation *x,
                               const gradcam_input *input, const gradcam_request *request,
                               gradcam_error *error)
 {
-    GC_FAIL_IF(e->feed.type.rank > 4, error, GRADCAM_ERROR_UNSUPPORTED,
-               "the layer has three spatial extents; maps of volumes are not supported");
     const double start = gc_now_ms();
     GC_TRY(take_input(e, x, input, error));
     x->timings.preprocess = gc_now_ms() - start;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/objects.h"
@@ -10,6 +11,36 @@ void gradcam_explainer_options_init(gradcam_explainer_options *options)
 }
 
 /* ---- Input ---------------------------------------------------------------------------------- */
+
+/* "14x14+1": a grid of up to three extents, and how many tokens stand before it. */
+static gradcam_status parse_tokens(const char *text, gc_tokens *tokens, gradcam_error *error)
+{
+    const char *at = text;
+    bool is_good = true;
+    *tokens = (gc_tokens){0};
+    for (;;) {
+        char *end = NULL;
+        const long extent = strtol(at, &end, 10);
+        is_good = is_good && end > at && *at >= '0' && *at <= '9' && extent > 0 && extent < 65536;
+        if (!is_good || tokens->grid_rank == GC_MAX_GRID)
+            break;
+        tokens->grid[tokens->grid_rank++] = extent;
+        at = end + 1;
+        if (*end == 'x')
+            continue;
+        if (*end == '+') {
+            tokens->extra = strtol(at, &end, 10);
+            is_good = end > at && *at >= '0' && *at <= '9' && tokens->extra < 65536;
+        }
+        if (is_good && *end == '\0')
+            return GRADCAM_OK;
+        break;
+    }
+    return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                   "tokens: '%s' is not HxW or HxW+K, such as 14x14+1: the grid, and the number of "
+                   "tokens before it that are no part of the picture",
+                   text);
+}
 
 static bool may_be_channels(int64_t extent)
 {
@@ -44,7 +75,7 @@ static gradcam_status settle_picture_input(gradcam_explainer *e, int width, int 
                                            gradcam_error *error)
 {
     gc_tensor *const type = &e->feed.type;
-    e->is_nhwc = !may_be_channels(type->dims[1]) && may_be_channels(type->dims[3]);
+    e->is_nhwc = gc_is_channels_last(type);
     const int first = e->is_nhwc ? 1 : 2;
     int64_t *const channels = &type->dims[e->is_nhwc ? 3 : 1];
     if (*channels < 0)
@@ -172,6 +203,19 @@ gradcam_status gc_explainer_set_input(gradcam_explainer *e,
 
 /* ---- Layers --------------------------------------------------------------------------------- */
 
+static void describe_places(const gc_candidate *c, const gc_tensor *type, gradcam_layer *layer)
+{
+    int64_t grid[GC_MAX_GRID];
+    int rank = 0;
+    (void)gc_axes_grid(&c->axes, type, grid, &rank);
+    layer->width = rank > 0 ? (int)grid[rank - 1] : 1;
+    layer->height = rank > 1 ? (int)grid[rank - 2] : 1;
+    layer->depth = rank > 2 ? (int)grid[rank - 3] : 1;
+    layer->channels = gc_axes_channels(&c->axes, type);
+    layer->extra_tokens =
+        gc_axis_find(&c->axes, type->rank, GC_AXIS_TOKENS) >= 0 ? (int)c->axes.tokens.extra : 0;
+}
+
 static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
 {
     GC_TRY(gc_arena_new(e->arena, &e->layer_list, (size_t)e->layers.count, sizeof *e->layer_list,
@@ -190,6 +234,7 @@ static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
                                            .reason = is_target ? e->layers.reason : NULL,
                                            .rank = value->type.rank};
         memcpy(e->layer_list[i].dims, value->type.dims, sizeof e->layer_list[i].dims);
+        describe_places(c, &value->type, &e->layer_list[i]);
     }
     return GRADCAM_OK;
 }
@@ -220,8 +265,10 @@ static gradcam_status select_layers(gradcam_explainer *e, const gradcam_explaine
     for (size_t i = 0; i < options->more_layer_count; i++)
         GC_TRY(gc_layers_select_several(&e->layers, e->graph, g, options->more_layers[i], e->chosen,
                                         &e->chosen_count, error));
-    if (e->chosen_count == 0)
-        e->chosen[e->chosen_count++] = e->layers.chosen;
+    if (e->chosen_count > 0)
+        return GRADCAM_OK;
+    GC_TRY(gc_layers_select(&e->layers, e->graph, g, NULL, error));
+    e->chosen[e->chosen_count++] = e->layers.chosen;
     return GRADCAM_OK;
 }
 
@@ -240,7 +287,7 @@ static gradcam_status choose_layers(gradcam_explainer *e, const gradcam_explaine
         GC_TRY(gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, 2, error));
     }
     const int score = gc_graph_resolve(e->graph, e->target.score);
-    GC_TRY(gc_layers_find(&e->layers, e->graph, score, e->feed.type.rank, error));
+    GC_TRY(gc_layers_find(&e->layers, e->graph, score, &e->tokens, error));
     GC_TRY(select_layers(e, options, error));
     return list_layers(e, error);
 }
@@ -290,8 +337,11 @@ static void describe_input_shape(gradcam_explainer *e)
     const gc_tensor *const type = &e->feed.type;
     gc_input_shape *const s = &e->input_shape;
     const int first = e->is_nhwc ? 1 : 2;
-    s->width = type->rank > 3 ? (int)type->dims[first + 1] : (int)type->dims[type->rank - 1];
-    s->height = type->rank > 3 ? (int)type->dims[first] : 1;
+    s->width = type->rank == 4 ? (int)type->dims[first + 1] : (int)type->dims[type->rank - 1];
+    s->height = type->rank == 4 ? (int)type->dims[first] : 1;
+    s->depth = type->rank > 4 ? (int)type->dims[type->rank - 3] : 1;
+    if (type->rank > 4)
+        s->height = s->depth * (int)type->dims[type->rank - 2];
     const int64_t pixels = (int64_t)s->width * s->height;
     s->channels = gc_tensor_count(type) / type->dims[0] / pixels;
     s->channel_stride = e->is_nhwc ? 1 : pixels;
@@ -303,6 +353,8 @@ static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_optio
 {
     const double start = gc_now_ms();
     GC_TRY(gc_arena_create(&e->arena, error));
+    if (options->tokens != NULL)
+        GC_TRY(parse_tokens(options->tokens, &e->tokens, error));
     GC_TRY(gc_explainer_set_input(e, options, error));
     gc_target_find(&e->target, e->model->graph, e->model->graph->outputs[0],
                    options->after_activation != 0);

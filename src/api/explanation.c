@@ -69,7 +69,7 @@ gradcam_timings gradcam_explanation_timings(const gradcam_explanation *explanati
 void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *options, float *values)
 {
     const bool is_signed = options != NULL && options->is_signed != 0;
-    const size_t count = (size_t)map->width * (size_t)map->height;
+    const size_t count = (size_t)gc_map_count(map);
     float scale = options != NULL ? options->scale : 0.0f;
     if (scale == 0.0f)
         scale = is_signed ? fmaxf(fabsf(map->minimum), fabsf(map->maximum)) : map->maximum;
@@ -78,6 +78,15 @@ void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *opti
     const float lowest = is_signed ? -1.0f : 0.0f;
     for (size_t i = 0; i < count; i++)
         values[i] = is_shown ? fminf(fmaxf(map->raw[i] / scale, lowest), 1.0f) : 0.0f;
+}
+
+/* A volume is shown as the strongest value along its depth. */
+static void project_slices(const gradcam_map *map, float *values)
+{
+    const int64_t slice = (int64_t)map->width * map->height;
+    for (int64_t i = slice; i < gc_map_count(map); i++)
+        if (fabsf(values[i]) > fabsf(values[i % slice]))
+            values[i % slice] = values[i];
 }
 
 gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation,
@@ -90,14 +99,14 @@ gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation
     *values = NULL;
     if (seen != NULL)
         *seen = NULL;
-    gradcam_status status =
-        gc_new(&native, (size_t)map->width * (size_t)map->height, sizeof *native, error);
+    gradcam_status status = gc_new(&native, (size_t)gc_map_count(map), sizeof *native, error);
     if (status == GRADCAM_OK)
         status = gc_new_raw(values, pixels, sizeof **values, error);
     if (status == GRADCAM_OK && seen != NULL)
         status = gc_new_raw(seen, pixels, sizeof **seen, error);
     if (status == GRADCAM_OK) {
         gc_normalise_map(map, options, native);
+        project_slices(map, native);
         status = gc_view_map_to_picture(&explanation->view, native, map->width, map->height,
                                         *values, seen != NULL ? *seen : NULL, error);
     }
@@ -214,13 +223,15 @@ static gradcam_status save_image(const gradcam_explanation *explanation, const g
 static gradcam_status save_native(const gradcam_map *map, const gradcam_render_options *options,
                                   bool normalised, const char *path, gradcam_error *error)
 {
-    const int64_t dims[] = {map->height, map->width};
+    const bool is_volume = map->depth > 1;
+    const int64_t all[] = {map->depth, map->height, map->width};
+    const int64_t *const dims = is_volume ? all : all + 1;
     float *values = NULL;
     if (!normalised)
-        return gc_npy_write(path, 2, dims, map->raw, error);
-    GC_TRY(gc_new(&values, (size_t)map->width * (size_t)map->height, sizeof *values, error));
+        return gc_npy_write(path, 2 + is_volume, dims, map->raw, error);
+    GC_TRY(gc_new(&values, (size_t)gc_map_count(map), sizeof *values, error));
     gc_normalise_map(map, options, values);
-    const gradcam_status status = gc_npy_write(path, 2, dims, values, error);
+    const gradcam_status status = gc_npy_write(path, 2 + is_volume, dims, values, error);
     gc_free(values);
     return status;
 }

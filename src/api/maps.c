@@ -23,6 +23,7 @@ typedef struct job {
     gc_goals goals;
     struct slot *slots; /* one a map */
     float *original;    /* the base input, where variants replace it */
+    float *planes[2];   /* activation and gradient of layers that are not N x C x spatial */
 } job;
 
 /* Where a map comes from. */
@@ -225,15 +226,16 @@ static int part_count(const gc_case *c)
     return c->method->parts != NULL ? c->method->parts(c->settings) : 1;
 }
 
+/* Of volumes, the height is that of all slices one below the other. */
 static void size_of(const job *j, int layer, int *width, int *height)
 {
     *width = j->e->input_shape.width;
     *height = j->e->input_shape.height;
     if (layer < 0)
         return;
-    const gc_tensor *const t = &j->e->graph->values[layer_value(j->e, layer)].type;
-    *width = (int)t->dims[t->rank - 1];
-    *height = t->rank > 3 ? (int)t->dims[2] : 1;
+    const gradcam_layer *const l = &j->e->layer_list[j->e->chosen[layer]];
+    *width = l->width;
+    *height = l->depth * l->height;
 }
 
 static const gradcam_prediction *prediction_of(const gradcam_explanation *x, int class_index)
@@ -298,6 +300,10 @@ static gradcam_status describe_map(job *j, const slot *s, gradcam_map *map, grad
     map->method = c->text;
     map->part = c->method->parts != NULL ? s->part : -1;
     size_of(j, s->layer, &map->width, &map->height);
+    map->depth = s->layer < 0 && !is_fused(j, c) ? j->e->input_shape.depth
+                 : s->layer < 0                  ? 1
+                                                 : j->e->layer_list[j->e->chosen[s->layer]].depth;
+    map->height /= map->depth;
     map->raw = s->raw;
     if (s->layer < 0)
         return describe_other(j, is_fused(j, c), &map->layer, error);
@@ -346,9 +352,49 @@ static gradcam_status add_slots(job *j, gradcam_error *error)
 
 /* ---- One map -------------------------------------------------------------------------------- */
 
+/* Planes for the largest of the chosen layers that need them. */
+static gradcam_status new_planes(job *j, gradcam_error *error)
+{
+    size_t most = 0;
+    for (int i = 0; i < j->e->chosen_count; i++) {
+        const gc_candidate *const c = &j->e->layers.items[j->e->chosen[i]];
+        const gc_tensor *const type = &j->e->graph->values[c->value].type;
+        const size_t count = (size_t)gc_tensor_count(type);
+        if (!gc_axes_is_planar(&c->axes, type) && count > most)
+            most = count;
+    }
+    for (int i = 0; most > 0 && i < 2; i++)
+        GC_TRY(gc_arena_new(j->x->arena, &j->planes[i], most, sizeof(float), error));
+    return GRADCAM_OK;
+}
+
+static const float *planes_of(const job *j, int layer, const gc_tensor *t, int which)
+{
+    const gc_axes *const axes = &j->e->layers.items[j->e->chosen[layer]].axes;
+    if (gc_axes_is_planar(axes, t))
+        return gc_floats(t);
+    gc_axes_to_planes(axes, t, j->planes[which]);
+    return j->planes[which];
+}
+
+/* Methods that change channels and places of the activation itself know one order of axes. */
+static gradcam_status check_planar(const job *j, const gc_case *c, int layer, gradcam_error *error)
+{
+    char shape[GC_SHAPE_TEXT];
+    const gc_candidate *const l = &j->e->layers.items[j->e->chosen[layer]];
+    const gc_tensor *const type = &j->e->graph->values[l->value].type;
+    GC_FAIL_IF((c->method->uses & GC_USES_TAIL) != 0 && !gc_axes_is_planar(&l->axes, type), error,
+               GRADCAM_ERROR_UNSUPPORTED,
+               "the method %s changes the activation and needs it as N x C x H x W; layer '%s' has "
+               "the shape %s. Choose another layer or another method",
+               c->text, l->name, gc_shape_text(type, shape));
+    return GRADCAM_OK;
+}
+
 /* Fills in the layer; the gradient last, since it may run the network. */
 static gradcam_status set_layer(const job *j, gc_case *c, int layer, gradcam_error *error)
 {
+    GC_TRY(check_planar(j, c, layer, error));
     const gc_tensor *t = NULL;
     gradcam_features *const f = &c->features;
     *f = (gradcam_features){0};
@@ -357,11 +403,11 @@ static gradcam_status set_layer(const job *j, gc_case *c, int layer, gradcam_err
     f->positions = (int64_t)f->width * f->height;
     if ((c->method->uses & GC_USES_GRADIENT) != 0) {
         GC_TRY(gc_runner_gradient(c->runner, c->goal, false, c->layer, &t, error));
-        f->gradient = gc_floats(t);
+        f->gradient = planes_of(j, layer, t, 1);
     }
     GC_TRY(gc_runner_value(c->runner, c->layer, &t, error));
-    f->activation = gc_floats(t);
-    f->channels = t->dims[1];
+    f->activation = planes_of(j, layer, t, 0);
+    f->channels = gc_axes_channels(&j->e->layers.items[j->e->chosen[layer]].axes, t);
     return GRADCAM_OK;
 }
 
@@ -537,7 +583,7 @@ static gradcam_status run_variants(job *j, int variants, gradcam_error *error)
     size_t most = (size_t)j->e->input_shape.width * (size_t)j->e->input_shape.height;
     for (size_t i = 0; i < j->x->map_count; i++) {
         const gradcam_map *const m = &j->x->maps[i];
-        const size_t count = (size_t)m->width * (size_t)m->height;
+        const size_t count = (size_t)gc_map_count(m);
         most = count > most ? count : most;
     }
     GC_TRY(gc_arena_new(j->x->arena, &scratch, most, sizeof *scratch, error));
@@ -582,9 +628,13 @@ static gradcam_status make(job *j, gradcam_error *error)
 {
     GC_TRY(parse_methods(j, error));
     GC_TRY(parse_targets(j, error));
+    GC_FAIL_IF(j->request->fusion != GRADCAM_FUSE_NONE && j->e->feed.type.rank > 4, error,
+               GRADCAM_ERROR_UNSUPPORTED,
+               "fusion: maps of volumes cannot be fused; leave it out for one map a layer");
     GC_TRY(prepare(j, error));
     GC_TRY(run_forward(j, error));
     GC_TRY(resolve_targets(j, error));
+    GC_TRY(new_planes(j, error));
     GC_TRY(add_slots(j, error));
     const double start = gc_now_ms();
     const int variants = variant_count(j->request);

@@ -14,7 +14,7 @@ static gradcam_map_state state_of(float minimum, float maximum)
 
 static void measure(gradcam_map *map)
 {
-    const int64_t count = (int64_t)map->width * map->height;
+    const int64_t count = gc_map_count(map);
     bool is_finite = true;
     map->minimum = map->maximum = map->raw[0];
     for (int64_t i = 0; i < count; i++) {
@@ -36,10 +36,10 @@ static void peak_of_cell(const gradcam_explanation *x, gradcam_map *map)
 {
     int64_t best = 0;
     double px = 0.0, py = 0.0;
-    for (int64_t i = 1; i < (int64_t)map->width * map->height; i++)
+    for (int64_t i = 1; i < gc_map_count(map); i++)
         if (map->raw[i] > map->raw[best])
             best = i;
-    const int64_t column = best % map->width, row = best / map->width;
+    const int64_t column = best % map->width, row = best / map->width % map->height;
     gc_view_to_picture(&x->view, ((double)column + 0.5) * x->view.input_width / map->width,
                        ((double)row + 0.5) * x->view.input_height / map->height, &px, &py);
     map->peak_x = clamp_pixel(px, x->picture.width);

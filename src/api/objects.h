@@ -35,6 +35,7 @@ struct gradcam_explainer {
     gc_graph *graph; /* specialised to the input shape */
     gc_runner *runner;
     gc_layers layers;
+    gc_tokens tokens;          /* as the caller says; grid_rank 0: nothing */
     int *chosen, chosen_count; /* indices of layers */
     int heads[GC_MAX_HEADS], head_count;
     const char *head_names[GC_MAX_HEADS];
@@ -66,6 +67,12 @@ struct gradcam_explanation {
     size_t map_count;
     gradcam_timings timings;
 };
+
+/** Places of a map. */
+static inline int64_t gc_map_count(const gradcam_map *map)
+{
+    return (int64_t)map->depth * map->width * map->height;
+}
 
 static inline double gc_now_ms(void)
 {

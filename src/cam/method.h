@@ -31,7 +31,8 @@ typedef enum gc_uses {
 /** The geometry of the base input: element (c, pixel) is at c * channel_stride + pixel *
  *  pixel_stride. */
 typedef struct gc_input_shape {
-    int width, height;
+    int width, height; /**< Of volumes, the height is that of all slices one below the other. */
+    int depth;
     int64_t channels, channel_stride, pixel_stride;
 } gc_input_shape;
 

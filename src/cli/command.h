@@ -45,6 +45,7 @@ typedef struct gc_command {
 extern const gc_command *const gc_commands[];
 
 extern const gc_command gc_command_explain;
+extern const gc_command gc_command_inspect;
 extern const gc_command gc_command_layers;
 extern const gc_command gc_command_classify;
 extern const gc_command gc_command_methods;

@@ -226,6 +226,9 @@ static const gc_option layer_rows[] = {
          "Name, unique part of a name, or index as listed by 'gradcam layers'; a pattern with * "
          "and ?; or all, for all convolutions; may be repeated. Default: the last layer that "
          "still has a height and a width"},
+    {"tokens", 0, "HxW+K", .set = gc_set_text, AT(explainer.tokens),
+     .help = "Transformers: a grid of H x W tokens after K others (class token, ...). Default: "
+             "found from the shapes"},
     {"after-activation", 0, NULL, .set = gc_set_int_switch, AT(explainer.after_activation),
      .help = "Differentiate after a final Softmax or Sigmoid, not before it"},
 };

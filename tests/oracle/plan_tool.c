@@ -26,7 +26,7 @@ typedef struct run {
     gc_layers layers;
     gc_target target;
     gc_feed feed;
-    int64_t classes;
+    int64_t classes, positions;
     int class_index;
     double forward_ms, backward_ms;
 } run;
@@ -66,10 +66,9 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
     const int targets[] = {r->target.score, r->target.logits};
     GC_TRY(gc_specialize(&r->specialized, r->graph, &r->feed, 1, targets, 2, error));
     GC_TRY(gc_layers_find(&r->layers, r->specialized,
-                          gc_graph_resolve(r->specialized, r->target.score), r->feed.type.rank,
-                          error));
-    if (strcmp(layer, "-") != 0)
-        GC_TRY(gc_layers_select(&r->layers, r->specialized, r->graph, layer, error));
+                          gc_graph_resolve(r->specialized, r->target.score), NULL, error));
+    GC_TRY(gc_layers_select(&r->layers, r->specialized, r->graph,
+                            strcmp(layer, "-") != 0 ? layer : NULL, error));
     const int chosen = r->layers.items[r->layers.chosen].value;
     const int fetches[] = {r->target.logits, chosen};
     const gc_plan_request request = {.feeds = &r->feed,
@@ -103,13 +102,23 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
     GC_TRY(gc_plan_backward(r->plan, error));
     r->backward_ms = now_ms() - middle;
     const gc_tensor *const a = gc_plan_fetch(r->plan, 1), *const g = gc_plan_gradient(r->plan, 0);
-    const int64_t positions = gc_tensor_count(a) / a->dims[0] / a->dims[1];
+    const gc_axes *const axes = &r->layers.items[r->layers.chosen].axes;
+    int64_t grid[GC_MAX_GRID];
+    int grid_rank = 0;
+    float *planes = NULL;
+    r->positions = gc_axes_grid(axes, a, grid, &grid_rank);
+    const int64_t channels = gc_axes_channels(axes, a);
+    GC_TRY(gc_new(&planes, (size_t)(2 * channels * r->positions), sizeof *planes, error));
+    gc_axes_to_planes(axes, a, planes);
+    gc_axes_to_planes(axes, g, planes + channels * r->positions);
     gc_case c = {.method = gc_method_find("gradcam"),
-                 .features = {.activation = gc_floats(a),
-                              .gradient = gc_floats(g),
-                              .channels = a->dims[1],
-                              .positions = positions}};
-    return gc_method_run(&c, map, error);
+                 .features = {.activation = planes,
+                              .gradient = planes + channels * r->positions,
+                              .channels = channels,
+                              .positions = r->positions}};
+    const gradcam_status status = gc_method_run(&c, map, error);
+    gc_free(planes);
+    return status;
 }
 
 static int write_floats(const char *prefix, const char *name, const float *data, int64_t count)
@@ -137,7 +146,7 @@ static int write_all(run *r, const char *prefix, const float *map)
     return write_floats(prefix, "logits", gc_floats(logits), gc_tensor_count(logits)) |
            write_floats(prefix, "activation", gc_floats(a), gc_tensor_count(a)) |
            write_floats(prefix, "gradient", gc_floats(g), gc_tensor_count(g)) |
-           write_floats(prefix, "map", map, gc_tensor_count(a) / a->dims[0] / a->dims[1]);
+           write_floats(prefix, "map", map, r->positions);
 }
 
 static gradcam_status work(run *r, int argc, char **argv, gradcam_error *error)
