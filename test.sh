@@ -4,7 +4,10 @@
 #   N passed, N failed, N skipped
 # and a non-zero exit code if anything failed. Logs are in build-test/logs.
 #
-#   ./test.sh              everything
+#   ./test.sh              everything that can be tried in this tree
+#   ./test.sh all          that, and the stage bare, as CI does
+#   ./test.sh bare         both commands of the README in a minimal Debian; needs root, downloads it
+#                          BARE_SUITES="bookworm trixie": in which; default bookworm
 #   ./test.sh NAME...      only these stages (see the list at the end of this file)
 #   NO_SETUP=1 ./test.sh   without installing packages
 set -uo pipefail
@@ -186,17 +189,30 @@ stage_valgrind() {
     unset OMP_NUM_THREADS
 }
 
-# ---- Packages -----------------------------------------------------------------------------------
+# ---- Packages and bare machines ----------------------------------------------------------------
 
 stage_package() {
     heading "Debian packages"
     check "Debian packages" tests/packaging/debian.sh
 }
 
+stage_bare() {
+    heading "Both commands in a minimal Debian"
+    local suite
+    for suite in ${BARE_SUITES:-bookworm}; do
+        check "bare $suite" tests/bare/run.sh "$suite"
+        grep '^bare:' "$logs/bare-$suite.log"
+    done
+}
+
 # ---- All -------------------------------------------------------------------------------------
 
 stages=(checks gcc clang tidy test sanitize valgrind package)
-[ $# -eq 0 ] || stages=("$@")
+case $* in
+    "") ;;
+    all) stages+=(bare) ;;
+    *) stages=("$@") ;;
+esac
 if [ -z "${NO_SETUP:-}" ]; then
     heading "Packages"
     ./setup.sh --tests || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
