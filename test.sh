@@ -49,7 +49,7 @@ format() {
     local tool
     tool=$(command -v clang-format-14 || command -v clang-format) || { echo "no clang-format"; return 77; }
     # Other versions lay some lines out differently.
-    "$tool" --version | grep -q 'version 14\.' || { echo "clang-format is not version 14"; return 77; }
+    [[ $("$tool" --version) == *"version 14."* ]] || { echo "clang-format is not version 14"; return 77; }
     c_files | xargs "$tool" --dry-run -Werror
 }
 

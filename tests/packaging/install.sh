@@ -35,10 +35,10 @@ tool=$(one bin/gradcam)
 static=$(one libgradcam.a)
 shared=$(one libgradcam.so)
 one libgradcam.so.0 >/dev/null
-page=$(find "$top" -path '*/man/man1/gradcam.1*' | head -n 1)
+page=$(find "$top" -path '*/man/man1/gradcam.1*')
 [ -s "$page" ] || { echo "no manual page"; exit 1; }
 one share/bash-completion/completions/gradcam >/dev/null
-find "$top" -path '*/zsh/*/_gradcam' | grep -q . || { echo "no completion for zsh"; exit 1; }
+[ -n "$(find "$top" -path '*/zsh/*/_gradcam')" ] || { echo "no completion for zsh"; exit 1; }
 cmp "$header" "$source/include/gradcam.h"
 models=()
 for model in "$source"/models/*/*.onnx; do
@@ -70,8 +70,11 @@ read -r -a private <<<"$(config --static --libs)"
 "$compiler" "$source/examples/explain.c" $(config --cflags) "${private[@]/#-lgradcam/$static}" -o "$work/static"
 export LD_LIBRARY_PATH
 LD_LIBRARY_PATH=$(dirname "$shared")
-ldd "$work/shared" | grep -qF "$LD_LIBRARY_PATH/libgradcam.so.0" || { echo "not the installed library"; exit 1; }
-! ldd "$work/static" | grep -q libgradcam || { echo "not a static library"; exit 1; }
+# Into variables: a reader of a pipe that stops early makes the writer fail.
+libraries=$(ldd "$work/shared")
+[[ $libraries == *"$LD_LIBRARY_PATH/libgradcam.so.0"* ]] || { echo "not the installed library: $libraries"; exit 1; }
+libraries=$(ldd "$work/static")
+[[ $libraries != *libgradcam* ]] || { echo "not a static library: $libraries"; exit 1; }
 for kind in shared static; do
     "$work/$kind" "$model" "$picture" "$work/$kind.png" >"$work/$kind.txt"
 done
@@ -87,5 +90,6 @@ for model in "${models[@]}"; do
     "$tool" explain "$installed" "$(dirname "$installed")/scene.png" -o "$work/scene.png" >/dev/null
 done
 version=$(config --modversion)
-[ "$("$tool" --version | head -n 1)" = "gradcam $version" ] || { echo "versions differ"; exit 1; }
+said=$("$tool" --version)
+[ "${said%%$'\n'*}" = "gradcam $version" ] || { echo "versions differ: $said"; exit 1; }
 echo "install: gradcam $version: header, libraries, tool, manual page and completions can be used"
