@@ -6,16 +6,18 @@
  * picture's own geometry: Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391) and its family, see
  * gradcam_method_at, for class scores and others, see gradcam_target_at.
  *
- * In short, without the checks of the status that every call returns:
+ * In ten lines:
  *
- *     gradcam_model *model;
- *     gradcam_explainer *explainer;
- *     gradcam_explanation *explanation;
- *     gradcam_model_load(&model, "model.onnx", NULL, &error);
- *     gradcam_explainer_create(&explainer, model, NULL, &error);
- *     gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &explanation, &error);
- *     gradcam_explanation_save(explanation, 0, GRADCAM_IMAGE_OVERLAY, NULL, "out.png", &error);
- *     gradcam_explanation_destroy(&explanation);
+ *     gradcam_error e;
+ *     gradcam_model *model = NULL;
+ *     gradcam_explainer *explainer = NULL;
+ *     gradcam_explanation *x = NULL;
+ *     if (gradcam_model_load(&model, "model.onnx", NULL, &e) != GRADCAM_OK ||
+ *         gradcam_explainer_create(&explainer, model, NULL, &e) != GRADCAM_OK ||
+ *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &x, &e) != GRADCAM_OK ||
+ *         gradcam_explanation_save(x, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.png", &e) != GRADCAM_OK)
+ *         fprintf(stderr, "%s\n", e.message);
+ *     gradcam_explanation_destroy(&x);
  *     gradcam_explainer_destroy(&explainer);
  *     gradcam_model_destroy(&model);
  *

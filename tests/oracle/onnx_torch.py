@@ -6,7 +6,7 @@ independently of the C code; covers what the networks in the tests use.
 """
 import numpy as np
 import onnx
-import torch
+from pytorch import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
