@@ -246,12 +246,25 @@ static void list_heads(gradcam_explainer *e)
     const gc_graph *const g = e->model->graph;
     e->heads[e->head_count++] = e->target.score;
     for (int i = 1; i < g->output_count && e->head_count < GC_MAX_HEADS - 1; i++)
-        if (gc_dtype_is_float(g->values[g->outputs[i]].type.dtype))
-            e->heads[e->head_count++] = g->outputs[i];
+        e->heads[e->head_count++] = g->outputs[i];
     if (e->target.output != e->target.score)
         e->heads[e->head_count++] = e->target.output;
     for (int h = 0; h < e->head_count; h++)
         e->head_names[h] = g->values[e->heads[h]].name;
+}
+
+/* Class indices and the like are no scores. */
+static void drop_integer_heads(gradcam_explainer *e)
+{
+    int kept = 1;
+    for (int h = 1; h < e->head_count; h++) {
+        const int value = gc_graph_resolve(e->graph, e->heads[h]);
+        if (!gc_dtype_is_float(e->graph->values[value].type.dtype))
+            continue;
+        e->heads[kept] = e->heads[h];
+        e->head_names[kept++] = e->head_names[h];
+    }
+    e->head_count = kept;
 }
 
 static gradcam_status select_layers(gradcam_explainer *e, const gradcam_explainer_options *options,
@@ -286,6 +299,7 @@ static gradcam_status choose_layers(gradcam_explainer *e, const gradcam_explaine
         targets[1] = e->target.logits;
         GC_TRY(gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, 2, error));
     }
+    drop_integer_heads(e);
     const int score = gc_graph_resolve(e->graph, e->target.score);
     GC_TRY(gc_layers_find(&e->layers, e->graph, score, &e->tokens, error));
     GC_TRY(select_layers(e, options, error));

@@ -80,8 +80,6 @@ static gradcam_status parse_methods(job *j, gradcam_error *error)
         const char *text = methods[i].text;
         *c = (gc_case){.runner = j->e->runner,
                        .input = j->e->input_shape,
-                       .biased = j->e->biased,
-                       .biased_count = j->e->biased_count,
                        .seed = r->seed,
                        .smooth_eigen = r->smooth_eigen != 0};
         if (methods[i].function != NULL) {
@@ -147,10 +145,24 @@ static int layer_value(const gradcam_explainer *e, int index)
     return e->layers.items[e->chosen[index]].value;
 }
 
+static gradcam_status find_biases(job *j, unsigned uses, gradcam_error *error)
+{
+    gradcam_explainer *const e = j->e;
+    if ((uses & GC_USES_BIASES) != 0 && e->biased == NULL)
+        GC_TRY(gc_biases_find(e->graph, gc_graph_resolve(e->graph, e->target.score), e->arena,
+                              &e->biased, &e->biased_count, error));
+    for (size_t i = 0; i < j->case_count; i++) {
+        j->cases[i].biased = e->biased;
+        j->cases[i].biased_count = e->biased_count;
+    }
+    return GRADCAM_OK;
+}
+
 static gradcam_status prepare(job *j, gradcam_error *error)
 {
     const gradcam_explainer *const e = j->e;
     const unsigned uses = all_uses(j);
+    GC_TRY(find_biases(j, uses, error));
     int *values = NULL, *layers = NULL, count = 0, layer_count = 0;
     const size_t room = (size_t)(e->chosen_count + e->biased_count) + 2;
     GC_TRY(gc_arena_new(j->x->arena, &values, room, sizeof *values, error));
@@ -164,7 +176,7 @@ static gradcam_status prepare(job *j, gradcam_error *error)
     if ((uses & (GC_USES_INPUT_GRADIENT | GC_USES_GUIDED)) != 0)
         layers[layer_count++] = e->feed.value;
     for (int i = 0; i < e->biased_count && (uses & GC_USES_BIASES) != 0; i++)
-        layers[layer_count++] = e->biased[i];
+        layers[layer_count++] = e->biased[i].value;
     const gc_wish wish = {.values = values,
                           .value_count = count,
                           .layers = layers,

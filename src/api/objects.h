@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "cam/biases.h"
 #include "cam/goal.h"
 #include "cam/layers.h"
 #include "cam/method.h"
@@ -39,7 +40,8 @@ struct gradcam_explainer {
     int *chosen, chosen_count; /* indices of layers */
     int heads[GC_MAX_HEADS], head_count;
     const char *head_names[GC_MAX_HEADS];
-    int *biased, biased_count; /* values that a constant is added to */
+    gc_biased *biased; /* NULL until a method asks for them */
+    int biased_count;
     gc_input_shape input_shape;
     gradcam_tensor references[8]; /* of targets like:FILE; owned names and values */
     int reference_count;

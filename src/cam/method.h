@@ -44,7 +44,7 @@ typedef struct gc_case {
     int layer; /**< Value; -1 for pixelwise methods without one. */
     gradcam_features features;
     gc_input_shape input;
-    const int *biased; /**< Values that a constant is added to. */
+    const struct gc_biased *biased; /**< See cam/biases.h. */
     int biased_count;
     uint64_t seed;
     bool smooth_eigen;

@@ -353,17 +353,15 @@ gradcam_status gc_runner_gradient_at(gc_runner *r, const gc_goal *goal, const fl
 
 /* ---- Tails ---------------------------------------------------------------------------------- */
 
-gradcam_status gc_runner_tail_gradient(gc_runner *r, const gc_goal *goal, int layer,
-                                       const float *activation, float *gradient,
-                                       gradcam_error *error)
-{
-    return gc_tails_gradient(r->tails, r, r->base, goal, layer, activation, gradient, error);
-}
-
 gradcam_status gc_runner_sweep(gc_runner *r, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error)
 {
     return gc_tails_sweep(r->tails, r, r->base, r->wish.heads, sweep, goal, scores, error);
+}
+
+void gc_runner_report(gc_runner *runner, const char *name, int done, int total)
+{
+    gc_tails_report(runner->tails, name, done, total);
 }
 
 void gc_runner_set_progress(gc_runner *runner, gradcam_progress_function progress, void *user)
@@ -376,6 +374,11 @@ gc_runner_counts gc_runner_count(const gc_runner *runner)
     gc_runner_counts counts = runner->counts;
     counts.swept = gc_tails_count(runner->tails);
     return counts;
+}
+
+const gc_runner_setup *gc_runner_setup_of(const gc_runner *runner)
+{
+    return &runner->setup;
 }
 
 const gc_graph *gc_runner_graph(const gc_runner *runner)

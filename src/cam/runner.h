@@ -87,11 +87,6 @@ gradcam_status gc_runner_heads(gc_runner *runner, const gradcam_tensor **heads, 
 gradcam_status gc_runner_gradient_at(gc_runner *runner, const gc_goal *goal, const float *input,
                                      int layer, const gc_tensor **tensor, gradcam_error *error);
 
-/** The gradient at `layer` where its activation is replaced by `activation` (same shape). */
-gradcam_status gc_runner_tail_gradient(gc_runner *runner, const gc_goal *goal, int layer,
-                                       const float *activation, float *gradient,
-                                       gradcam_error *error);
-
 /** Many runs from one value on, in batches. */
 typedef struct gc_sweep {
     uint64_t key; /**< Sweeps of one key over one base input from one value are the same: their
@@ -109,6 +104,9 @@ typedef struct gc_sweep {
 /** scores[count] of the goal. */
 gradcam_status gc_runner_sweep(gc_runner *runner, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error);
+
+/** Tells how far a method with a loop of its own is. */
+void gc_runner_report(gc_runner *runner, const char *name, int done, int total);
 
 void gc_runner_set_progress(gc_runner *runner, gradcam_progress_function progress, void *user);
 

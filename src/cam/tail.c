@@ -15,7 +15,6 @@ enum {
 typedef struct tail {
     int value, batch;
     unsigned heads;
-    bool backward;
     gc_plan *plan;
     int *frontier;
     int frontier_count;
@@ -72,6 +71,12 @@ void gc_tails_set_progress(gc_tails *tails, gradcam_progress_function progress, 
 {
     tails->progress = progress;
     tails->progress_user = user;
+}
+
+void gc_tails_report(gc_tails *tails, const char *name, int64_t done, int64_t total)
+{
+    if (tails->progress != NULL)
+        tails->progress(tails->progress_user, name, (size_t)done, (size_t)total);
 }
 
 int64_t gc_tails_count(const gc_tails *tails)
@@ -201,11 +206,7 @@ static gradcam_status make_plan(const gc_runner_setup *setup, tail *t, bool with
     const gc_plan_request request = {.feeds = feeds,
                                      .feed_count = list_feeds(setup, t, with_inputs, feeds),
                                      .fetches = heads,
-                                     .fetch_count = head_count,
-                                     .targets = heads,
-                                     .target_count = t->backward ? head_count : 0,
-                                     .layers = &t->value,
-                                     .layer_count = t->backward ? 1 : 0};
+                                     .fetch_count = head_count};
     const gradcam_status status =
         gc_plan_create(&t->plan, setup->graph, setup->packs, &request, error);
     gc_free(feeds);
@@ -298,12 +299,11 @@ static gradcam_status make_tail(const gc_runner_setup *setup, gc_runner *runner,
 /* *batch is what was wanted when asked for, and what could be had on return; a tail that came out
  * smaller than wanted is found again by its size. */
 static gradcam_status get_tail(gc_tails *tails, gc_runner *runner, uint64_t base, int value,
-                               int batch, unsigned heads, bool backward, tail **out,
-                               gradcam_error *error)
+                               int batch, unsigned heads, tail **out, gradcam_error *error)
 {
     for (int i = 0; i < MAX_PLANS; i++) {
         tail *const t = &tails->plans[i];
-        if (t->plan == NULL || t->value != value || t->heads != heads || t->backward != backward ||
+        if (t->plan == NULL || t->value != value || t->heads != heads ||
             (t->batch != batch && t->batch != 1))
             continue;
         *out = t;
@@ -315,7 +315,7 @@ static gradcam_status get_tail(gc_tails *tails, gc_runner *runner, uint64_t base
     tail *const t = &tails->plans[tails->next];
     tails->next = (tails->next + 1) % MAX_PLANS;
     drop(t);
-    *t = (tail){.value = value, .batch = batch, .heads = heads, .backward = backward, .base = base};
+    *t = (tail){.value = value, .batch = batch, .heads = heads, .base = base};
     const gradcam_status status = make_tail(tails->setup, runner, t, error);
     if (status != GRADCAM_OK)
         drop(t);
@@ -323,7 +323,7 @@ static gradcam_status get_tail(gc_tails *tails, gc_runner *runner, uint64_t base
     return status;
 }
 
-/* ---- Gradients ------------------------------------------------------------------------------ */
+/* ---- Heads ---------------------------------------------------------------------------------- */
 
 static void view_heads(const gc_runner_setup *setup, const tail *t, const gradcam_tensor *like,
                        int sample, gradcam_tensor *heads)
@@ -335,28 +335,6 @@ static void view_heads(const gc_runner_setup *setup, const tail *t, const gradca
                                                     : gc_floats(gc_plan_fetch(t->plan, f++)) +
                                                           (int64_t)sample * head_width(&like[h]);
     }
-}
-
-gradcam_status gc_tails_gradient(gc_tails *tails, gc_runner *runner, uint64_t base,
-                                 const gc_goal *goal, int layer, const float *activation,
-                                 float *gradient, gradcam_error *error)
-{
-    gradcam_tensor heads[GC_MAX_HEADS];
-    const gradcam_tensor *like = NULL;
-    tail *t = NULL;
-    int count = 0;
-    GC_TRY(get_tail(tails, runner, base, layer, 1, goal->heads, true, &t, error));
-    GC_TRY(gc_runner_heads(runner, &like, &count, error));
-    gc_tensor *const feed = gc_plan_feed(t->plan, 0);
-    memcpy(feed->data, activation, gc_tensor_bytes(feed));
-    t->base = base - 1; /* the block is another now */
-    GC_TRY(gc_plan_forward(t->plan, error));
-    view_heads(tails->setup, t, like, 0, heads);
-    GC_TRY(gc_goal_seed(goal, heads, count, t->heads, t->plan, error));
-    GC_TRY(gc_plan_backward(t->plan, error));
-    const gc_tensor *const g = gc_plan_gradient(t->plan, 0);
-    memcpy(gradient, g->data, gc_tensor_bytes(g));
-    return GRADCAM_OK;
 }
 
 /* ---- Sweeps --------------------------------------------------------------------------------- */
@@ -469,9 +447,7 @@ static gradcam_status run_sweep(gc_tails *tails, gc_runner *runner, tail *t, con
         }
         if (sweep->restore != NULL)
             change_batch(t, sweep, first, used, true);
-        if (tails->progress != NULL)
-            tails->progress(tails->progress_user, sweep->name, (size_t)(first + used),
-                            (size_t)sweep->count);
+        gc_tails_report(tails, sweep->name, first + used, sweep->count);
     }
     return GRADCAM_OK;
 }
@@ -486,8 +462,8 @@ gradcam_status gc_tails_sweep(gc_tails *tails, gc_runner *runner, uint64_t base,
     GC_TRY(gc_runner_heads(runner, &like, &count, error));
     if (is_kept(&tails->kept, sweep, base, heads))
         return score_kept(tails, like, goal, scores, error);
-    GC_TRY(get_tail(tails, runner, base, sweep->value, choose_batch(tails->setup, sweep), heads,
-                    false, &t, error));
+    GC_TRY(get_tail(tails, runner, base, sweep->value, choose_batch(tails->setup, sweep), heads, &t,
+                    error));
     GC_TRY(make_room(tails, sweep, base, heads, width_of(tails->setup, like, heads), error));
     const gradcam_status status = run_sweep(tails, runner, t, sweep, goal, scores, error);
     if (sweep->restore == NULL || status != GRADCAM_OK)

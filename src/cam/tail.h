@@ -16,6 +16,7 @@ gradcam_status gc_tails_create(gc_tails **tails, const gc_runner_setup *setup,
                                gradcam_error *error);
 void gc_tails_destroy(gc_tails **tails);
 void gc_tails_set_progress(gc_tails *tails, gradcam_progress_function progress, void *user);
+void gc_tails_report(gc_tails *tails, const char *name, int64_t done, int64_t total);
 int64_t gc_tails_count(const gc_tails *tails);
 
 /** Values that the way from `value` to the heads reads and that do not depend on it; to be freed
@@ -23,13 +24,12 @@ int64_t gc_tails_count(const gc_tails *tails);
 gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigned heads,
                                 int **frontier, int *count, gradcam_error *error);
 
-gradcam_status gc_tails_gradient(gc_tails *tails, gc_runner *runner, uint64_t base,
-                                 const gc_goal *goal, int layer, const float *activation,
-                                 float *gradient, gradcam_error *error);
-
 gradcam_status gc_tails_sweep(gc_tails *tails, gc_runner *runner, uint64_t base, unsigned heads,
                               const gc_sweep *sweep, const gc_goal *goal, float *scores,
                               gradcam_error *error);
+
+/* In runner.c. */
+const gc_runner_setup *gc_runner_setup_of(const gc_runner *runner);
 
 /* In runner.c: the goal's score, negated where asked for, and the seeds of a plan whose targets are
  * the heads in `mask`. */
