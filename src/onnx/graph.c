@@ -206,5 +206,6 @@ gradcam_status gc_build_graph(gc_builder *b, const gc_scope *scope, gc_bytes byt
     GC_TRY(gc_expand_quantized(b, scope));
     GC_TRY(gc_upgrade_graph(b, scope));
     GC_TRY(gc_graph_sort(b->graph, b->error));
+    GC_TRY(gc_carry_quantized(b, scope));
     return check_outputs(b->graph, b->error);
 }

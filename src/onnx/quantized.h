@@ -24,4 +24,8 @@ extern const size_t gc_expansion_row_count;
 /** Replaces all such nodes. Others keep their order. */
 gradcam_status gc_expand_quantized(gc_builder *builder, const gc_scope *scope);
 
+/** Quantised activations are carried as float32: so must be the constants that are clipped, padded
+ *  or joined with them. On a sorted graph. */
+gradcam_status gc_carry_quantized(gc_builder *builder, const gc_scope *scope);
+
 #endif

@@ -3,8 +3,7 @@
  * Quantised graphs. Once a model:
  *   DequantizeLinear(QuantizeLinear(x)) with the same parameters becomes one FakeQuantize; where
  *   several stand behind one QuantizeLinear, as exporters write one for each reader, the others
- *   stand for the first;
- *   constants that meet quantised activations, which are carried as float32, become float32, too.
+ *   stand for the first.
  */
 #include "passes/passes.h"
 
@@ -96,79 +95,14 @@ static gradcam_status join_pairs(gc_graph *graph, int *first_of, gradcam_error *
     return GRADCAM_OK;
 }
 
-/* ---- Constants beside quantised activations ------------------------------------------------- */
-
-/* Operators whose result is quantised as their input is. */
-static bool keeps_quantized(const gc_node *node)
-{
-    static const char *const ops[] = {
-        "Clip",     "Concat", "DepthToSpace", "Expand",   "Flatten",      "Gather",
-        "Identity", "Max",    "MaxPool",      "Min",      "Pad",          "Relu",
-        "Reshape",  "Resize", "Slice",        "Split",    "SpaceToDepth", "Tile",
-        "Squeeze",  "Where",  "Transpose",    "Unsqueeze"};
-    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (is_op(node, ops[i]))
-            return true;
-    return false;
-}
-
-static gradcam_status to_float(gc_graph *graph, const gc_tensor *from, int *value,
-                               gradcam_error *error)
-{
-    gc_tensor made;
-    gc_constant *constant = NULL;
-    gc_tensor_describe(&made, GC_FLOAT32, from->rank, from->dims);
-    GC_TRY(gc_tensor_alloc(&made, error));
-    for (int64_t i = 0; i < gc_tensor_count(from); i++)
-        gc_floats(&made)[i] = (float)gc_ints(from)[i];
-    const gradcam_status status = gc_constant_create(&constant, &made, error);
-    gc_tensor_free(&made);
-    GC_TRY(status);
-    return gc_graph_add_constant(graph, "", constant, value, error);
-}
-
-static gradcam_status carry_constants(gc_graph *graph, const gc_node *node, gradcam_error *error)
-{
-    for (int i = 0; i < node->input_count; i++) {
-        const gc_tensor *const t = constant_at(graph, node, i);
-        if (t != NULL && (t->dtype == GC_UINT8 || t->dtype == GC_INT8))
-            GC_TRY(to_float(graph, t, &node->inputs[i], error));
-    }
-    return GRADCAM_OK;
-}
-
-static gradcam_status carry(gc_graph *graph, bool *is_carried, gradcam_error *error)
-{
-    for (int n = 0; n < graph->node_count; n++) {
-        const gc_node *const node = &graph->nodes[n];
-        bool any = is_op(node, "QuantizeLinear") || is_op(node, "DynamicQuantizeLinear");
-        if (!any && keeps_quantized(node)) {
-            for (int i = 0; i < node->input_count; i++)
-                any |= node->inputs[i] != GC_ABSENT && is_carried[node->inputs[i]];
-            if (any)
-                GC_TRY(carry_constants(graph, node, error));
-        }
-        if (any && node->output_count > 0 && node->outputs[0] != GC_ABSENT)
-            is_carried[node->outputs[0]] = true;
-    }
-    return GRADCAM_OK;
-}
-
 /* ---- The pass ------------------------------------------------------------------------------- */
 
 gradcam_status gc_join_quantization(gc_graph *graph, gradcam_error *error)
 {
     int *first_of = NULL;
-    bool *is_carried = NULL;
-    const size_t values = (size_t)graph->value_count;
-    GC_TRY(gc_new(&first_of, values, sizeof *first_of, error));
-    gradcam_status status = join_pairs(graph, first_of, error);
+    GC_TRY(gc_new(&first_of, (size_t)graph->value_count, sizeof *first_of, error));
+    const gradcam_status status = join_pairs(graph, first_of, error);
     gc_free(first_of);
-    GC_TRY(status);
-    /* Constants are added at the end: nothing carries those. */
-    GC_TRY(gc_new(&is_carried, values, sizeof *is_carried, error));
-    status = carry(graph, is_carried, error);
-    gc_free(is_carried);
     GC_TRY(status);
     return gc_graph_remove_dead(graph, error);
 }
