@@ -74,8 +74,8 @@ def case(name, op, inputs, forward, *, attrs=None, opset=17, constants=(), grads
     fd         False: no finite differences (at a kink, or a straight-through gradient)
     outputs    how many, or a list of names with "" for an absent one
     check      False: the operator is too new for this onnx's checker
-    nodes      several nodes instead of the single one: list of (op, inputs, outputs, attrs); graph
-               outputs are then `outputs`
+    nodes      several nodes instead of the single one: list of (op, inputs, outputs, attrs) or
+               (op, inputs, outputs, attrs, domain); graph outputs are then `outputs`
     """
     names = [f"y{i}" if outputs != 1 else "y" for i in range(outputs)] \
         if isinstance(outputs, int) else list(outputs)
@@ -187,8 +187,8 @@ def _model(name, op, inputs, constants, names, results, attrs, opset, domain, no
     while slots and slots[-1] == "":
         slots.pop()
     made = [helper.make_node(op, slots, names, name=name, domain=domain, **attrs)] if nodes is None \
-        else [helper.make_node(o, i, r, name=f"{name}_{n}", **a)
-              for n, (o, i, r, a) in enumerate(nodes)]
+        else [helper.make_node(o, i, r, name=f"{name}_{n}", domain="".join(d), **a)
+              for n, (o, i, r, a, *d) in enumerate(nodes)]
     feeds = [_value_info(k, v) for k, v in inputs.items() if v is not None and k not in constants]
     held = [numpy_helper.from_array(np.asarray(inputs[k]), k) for k in constants
             if inputs[k] is not None]
