@@ -67,14 +67,15 @@ static gradcam_status prepare_plan(bench *b, gradcam_error *error)
     gc_target_find(&b->target, b->graph, b->graph->outputs[0], false);
     GC_TRY(gc_specialize(&b->specialized, b->graph, &b->feed, 1, &b->target.score, 1, error));
     const int score = gc_graph_resolve(b->specialized, b->target.score);
-    GC_TRY(gc_layers_find(&b->layers, b->specialized, score, b->feed.type.rank, error));
+    GC_TRY(gc_layers_find(&b->layers, b->specialized, score, NULL, error));
     const int layer = b->layers.items[b->layers.chosen].value;
     const int fetches[] = {b->target.logits, layer};
     const gc_plan_request request = {.feeds = &b->feed,
                                      .feed_count = 1,
                                      .fetches = fetches,
                                      .fetch_count = 2,
-                                     .target = b->target.score,
+                                     .targets = &b->target.score,
+                                     .target_count = 1,
                                      .layers = &layer,
                                      .layer_count = 1};
     GC_TRY(gc_plan_create(&b->plan, b->graph, b->packs, &request, error));
@@ -85,14 +86,17 @@ static gradcam_status prepare_plan(bench *b, gradcam_error *error)
 static gradcam_status explain(bench *b, gradcam_error *error)
 {
     GC_TRY(gc_plan_forward(b->plan, error));
-    gc_tensor *const seed = gc_plan_seed(b->plan);
+    gc_tensor *const seed = gc_plan_seed(b->plan, 0);
     memset(seed->data, 0, gc_tensor_bytes(seed));
     gc_floats(seed)[0] = 1.0f;
     GC_TRY(gc_plan_backward(b->plan, error));
     const gc_tensor *const a = gc_plan_fetch(b->plan, 1), *const g = gc_plan_gradient(b->plan, 0);
-    gc_method_find("gradcam")->map(gc_floats(a), gc_floats(g), a->dims[1],
-                                   gc_tensor_count(a) / a->dims[1], b->map);
-    return GRADCAM_OK;
+    gc_case c = {.method = gc_method_find("gradcam"),
+                 .features = {.activation = gc_floats(a),
+                              .gradient = gc_floats(g),
+                              .channels = a->dims[1],
+                              .positions = gc_tensor_count(a) / a->dims[1]}};
+    return gc_method_run(&c, b->map, error);
 }
 
 static gradcam_status add_conv(bench *b, const gc_node *node, gradcam_error *error)

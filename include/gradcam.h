@@ -2,9 +2,9 @@
 /**
  * gradcam: why an image network said what it said.
  *
- * Loads an ONNX model, runs it on a picture, differentiates a class score with respect to a
- * convolutional layer and returns the Grad-CAM map (Selvaraju et al., 2017, arXiv:1610.02391)
- * in the picture's own geometry.
+ * Loads an ONNX model, runs it on a picture, and returns maps of what a score depends on, in the
+ * picture's own geometry: Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391) and its family, see
+ * gradcam_method_at, for class scores and others, see gradcam_target_at.
  *
  * In ten lines:
  *
@@ -57,6 +57,16 @@ extern "C" {
 
 /** The version of the library at run time, as "major.minor.patch". */
 GRADCAM_API const char *gradcam_version(void);
+
+/**
+ * What this build of the library consists of, for logs and reports of problems: lines such as
+ * "compute  oneDNN 3.7.1, threads by OpenMP, AVX2". The lines may change from version to version.
+ *
+ * @param text receives the text, cut off where `size` bytes do not hold it, always terminated; may
+ *        be NULL with `size` 0.
+ * @return the length of the whole text, as snprintf does.
+ */
+GRADCAM_API size_t gradcam_build_info(char *text, size_t size);
 
 /* ---- Status and error ---------------------------------------------------------------------- */
 
@@ -146,8 +156,15 @@ typedef enum gradcam_fit {
 
 typedef struct gradcam_explainer_options {
     /** Target layer: the exact name of a node or of its output, a unique part of one, or an index
-     *  as listed by gradcam_explainer_layers. NULL: the last layer with spatial extent. */
+     *  as listed by gradcam_explainer_layers; or several layers at once: a pattern with * and ?, or
+     *  "all" for all convolutions. NULL: the last layer with spatial extent. */
     const char *layer;
+    /** Further layers, each as `layer`. */
+    const char *const *more_layers;
+    size_t more_layer_count;
+    /** How the tokens of a transformer lie in the picture, "HxW+K": a grid of H x W after K extra
+     *  tokens (class, distillation, registers), e.g. "14x14+1". NULL: found from the shapes. */
+    const char *tokens;
     /** Preprocessing preset: "torchvision", "timm", "tf", "caffe", "unit" or "raw". NULL: from
      *  preprocessor_config.json beside the model, then its metadata, then "torchvision". */
     const char *preset;
@@ -187,10 +204,15 @@ typedef struct gradcam_layer {
     const char *output;        /**< Name of the output tensor. */
     const char *operator_name; /**< "Conv", "Relu", ... */
     int index;                 /**< Usable as `layer` option. */
-    int is_target;             /**< Non-zero for the chosen layer. */
+    int is_target;             /**< Non-zero for a chosen layer. */
     const char *reason;        /**< Why it was chosen; NULL for the others. */
     int rank;
-    int64_t dims[8]; /**< N, C, then the spatial extents. */
+    int64_t dims[8]; /**< As in the network: N, C, then the spatial extents; or N, H, W, C; or N,
+                          tokens, C. */
+    int width, height, depth; /**< The places of its map; depth 1 unless the network takes volumes.
+                               */
+    int64_t channels;
+    int extra_tokens; /**< Leading tokens that are no part of the picture, such as a class token. */
 } gradcam_layer;
 
 /** The candidate layers in the order of execution; the array belongs to the explainer. */
@@ -219,12 +241,160 @@ typedef struct gradcam_input_info {
 /** Belongs to the explainer. Never NULL. */
 GRADCAM_API const gradcam_input_info *gradcam_explainer_input(const gradcam_explainer *explainer);
 
+/* ---- Methods and targets ------------------------------------------------------------------- */
+
+/** An output of the network, or the value before its final Softmax or Sigmoid. */
+typedef struct gradcam_tensor {
+    const char *name;
+    int rank;
+    int64_t dims[8];     /**< Of one run: N is what the model fixes, usually 1. */
+    const float *values; /**< Row-major. */
+    float *gradient;     /**< Of the score, same shape, zero at first; NULL: not wanted. */
+} gradcam_tensor;
+
+/**
+ * A target of the caller's own: the score as a function of the outputs, and its gradient.
+ *
+ * @param outputs in the model's order; outputs[0] is the one before a final activation, unless
+ *        after_activation was asked for.
+ * @param score receives the score, which has to be a function of `values` alone.
+ * @return GRADCAM_OK, or a status of the caller's, with `error` filled.
+ */
+typedef gradcam_status (*gradcam_target_function)(void *user, const gradcam_tensor *outputs,
+                                                  size_t count, double *score,
+                                                  gradcam_error *error);
+
+/** What is explained: a value made by its text, or by a function of the caller's. */
+typedef struct gradcam_target {
+    /** With `function`, a name for reports. Without, a target as gradcam_target_at describes
+     *  them: "281", "tabby", "prob:tabby", "diff:cat,dog", "top:3", "cat@own", "boxes[0,12,4]"...
+     */
+    const char *text;
+    gradcam_target_function function;
+    void *user;
+    const void *reserved[4]; /**< Must be zero. */
+} gradcam_target;
+
+/** What a method sees of a layer. */
+typedef struct gradcam_features {
+    const float *activation; /**< A: channels x height x width. */
+    const float *gradient;   /**< G of the score with respect to A, same shape. */
+    int64_t channels, positions;
+    int width, height; /**< positions = width * height. */
+} gradcam_features;
+
+/**
+ * A method of the caller's own.
+ *
+ * @param map receives height x width values; positive ones speak for the target.
+ * @return GRADCAM_OK, or a status of the caller's, with `error` filled.
+ */
+typedef gradcam_status (*gradcam_method_function)(void *user, const gradcam_features *features,
+                                                  float *map, gradcam_error *error);
+
+/** How it is explained: a value made by its text, or by a function of the caller's. */
+typedef struct gradcam_method {
+    /** With `function`, a name for reports. Without, a method's name, perhaps with settings:
+     *  "gradcam", "gradcam++:torchcam", "scorecam:channels=64", see gradcam_method_at. */
+    const char *text;
+    gradcam_method_function function;
+    void *user;
+    const void *reserved[4]; /**< Must be zero. */
+} gradcam_method;
+
+/** A number that a method can be given in its text; a switch is one from 0 to 1. */
+typedef struct gradcam_setting {
+    const char *name;
+    double standard, minimum, maximum;
+    const char *summary;
+} gradcam_setting;
+
+typedef struct gradcam_method_info {
+    const char *name;
+    const char *summary; /**< One line. */
+    const char *formula; /**< One line; A activation, G gradient, s score, x input. */
+    const char *paper;
+    const char *cost;  /**< In passes, e.g. "1 forward, 1 backward". */
+    const char *needs; /**< "gradients", "forward passes" or "activations". */
+    const gradcam_setting *settings;
+    size_t setting_count;
+} gradcam_method_info;
+
+/** All methods, one after the other; NULL if `index` is beyond the last. Static. */
+GRADCAM_API const gradcam_method_info *gradcam_method_at(size_t index);
+
+typedef struct gradcam_target_info {
+    const char *syntax;  /**< "prob:CLASS". */
+    const char *summary; /**< One line. */
+} gradcam_target_info;
+
+/** All targets that a text can name; NULL if `index` is beyond the last. Static. */
+GRADCAM_API const gradcam_target_info *gradcam_target_at(size_t index);
+
 /* ---- Explaining ---------------------------------------------------------------------------- */
 
 typedef struct gradcam_explanation gradcam_explanation;
 
+/** What is explained; exactly one of `path`, `tensor`, and `rgb` alone is given. */
+typedef struct gradcam_input {
+    const char *path;    /**< A picture: JPEG, PNG, WebP, TIFF, BMP. */
+    const uint8_t *rgb;  /**< width x height pixels; beside a tensor, what the map is shown on. */
+    int width, height;   /**< Of rgb. */
+    const float *tensor; /**< Row-major, of exactly the shape gradcam_explainer_input reports. */
+    int rank;
+    int64_t dims[8];
+} gradcam_input;
+
+/** How the maps of several layers become one. Each is normalised and brought to the input's size
+ *  first. */
+typedef enum gradcam_fusion {
+    GRADCAM_FUSE_NONE = 0, /**< A map for each layer. */
+    GRADCAM_FUSE_MEAN,
+    GRADCAM_FUSE_MAX,
+    GRADCAM_FUSE_PRODUCT /**< Normalised again: Refine-CAM. */
+} gradcam_fusion;
+
+/** Called now and then in long runs, from the thread that explains. */
+typedef void (*gradcam_progress_function)(void *user, const char *method, size_t done,
+                                          size_t total);
+
+typedef struct gradcam_request {
+    const gradcam_target *targets; /**< None: the predicted class. */
+    size_t target_count;
+    const gradcam_method *methods; /**< None: "gradcam". */
+    size_t method_count;
+    gradcam_fusion fusion;
+    int smooth_augment; /**< Non-zero: mean of the normalised maps of the picture and its mirror
+                             image, times 0.9, 1 and 1.1. */
+    int smooth_eigen;   /**< Non-zero: the first principal component of the weighted activations
+                             instead of their sum. */
+    int smooth_noise;   /**< Mean of the maps of so many noisy inputs; 0: none. */
+    float noise_sigma;  /**< Of the noise, as a share of the input's range; 0: 0.15. */
+    uint64_t seed;      /**< Of all random numbers. Equal seeds give equal maps. */
+    int counterfactual; /**< Non-zero: what speaks against the target; its gradients negated. */
+    gradcam_progress_function progress;
+    void *progress_user;
+    const void *reserved[8]; /**< Must be zero. */
+} gradcam_request;
+
+GRADCAM_API void gradcam_request_init(gradcam_request *request);
+
 /**
- * Explains a picture file (JPEG, PNG, WebP, TIFF, BMP).
+ * Explains. All targets, methods and layers share one forward pass and, where they need gradients,
+ * one backward pass a target; further passes are those that methods need by definition.
+ *
+ * @param request NULL for the defaults.
+ * @return GRADCAM_OK, also when a map is flat or not finite (see gradcam_map.state);
+ *         GRADCAM_ERROR_FILE, _PICTURE, _CLASS, _LAYER (no use to a method), _SHAPE (the network
+ *         does not take 1 or 3 channels: give a tensor; or the output does not fit the target),
+ *         _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT; what a function of the caller's returned.
+ */
+GRADCAM_API gradcam_status gradcam_explain(gradcam_explainer *explainer, const gradcam_input *input,
+                                           const gradcam_request *request,
+                                           gradcam_explanation **explanation, gradcam_error *error);
+
+/**
+ * Explains a picture file (JPEG, PNG, WebP, TIFF, BMP) with Grad-CAM.
  *
  * @param classes class indices, each of which gets a map from one shared forward pass; NULL with
  *        class_count 0 for the predicted class.
@@ -268,7 +438,8 @@ typedef struct gradcam_prediction {
     float probability; /**< Softmax (Sigmoid for a network that ends in one) of the logits. */
 } gradcam_prediction;
 
-/** All classes, best first; the array belongs to the explanation. */
+/** All classes, best first; none where the network is no classifier. The array belongs to the
+ *  explanation. */
 GRADCAM_API const gradcam_prediction *
 gradcam_explanation_predictions(const gradcam_explanation *explanation, size_t *count);
 
@@ -284,11 +455,15 @@ GRADCAM_API const char *gradcam_map_state_text(gradcam_map_state state);
 
 /** One heat map. */
 typedef struct gradcam_map {
-    gradcam_prediction prediction; /**< The class that is explained. */
-    const char *method;            /**< "gradcam". */
-    gradcam_layer layer;
+    gradcam_prediction prediction; /**< The class that is explained; index -1: no class. */
+    const char *target;            /**< As given, or as chosen: "281", "diff:cat,dog". */
+    double score;                  /**< Of the target. */
+    const char *method;            /**< As given: "gradcam". */
+    int part;               /**< Of a method that makes several maps, counted from 0; else -1. */
+    gradcam_layer layer;    /**< Index -1: the input, or several layers fused. */
     int width, height;      /**< Native resolution: the spatial extents of the layer. */
-    const float *raw;       /**< height x width, before the ReLU. */
+    int depth;              /**< 1 unless the network takes volumes. */
+    const float *raw;       /**< depth x height x width, before the ReLU. */
     float minimum, maximum; /**< Of `raw`. */
     gradcam_map_state state;
     int peak_x, peak_y; /**< The hottest picture pixel; -1 where the state is not OK. */
@@ -316,15 +491,22 @@ GRADCAM_API gradcam_timings gradcam_explanation_timings(const gradcam_explanatio
 typedef enum gradcam_output {
     GRADCAM_IMAGE_OVERLAY = 0, /**< Picture and heat blended: .png, .jpg, .webp by the name. */
     GRADCAM_IMAGE_HEATMAP,     /**< The coloured map alone, at the picture's size. */
-    GRADCAM_NPY_RAW,           /**< float32 h x w, native resolution, before the ReLU. */
-    GRADCAM_NPY_NORMALISED,    /**< float32 h x w, native resolution, in [0,1]. */
-    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]. */
+    GRADCAM_NPY_RAW,           /**< float32 h x w (volumes: d x h x w), native resolution, before
+                                    the ReLU. */
+    GRADCAM_NPY_NORMALISED,    /**< The same in [0,1]. */
+    GRADCAM_NPY_PICTURE        /**< float32 H x W of the picture, in [0,1]; of volumes, the largest
+                                    value along the depth, as in the images. */
 } gradcam_output;
 
 typedef struct gradcam_render_options {
-    float alpha;             /**< Share of the heat in the overlay, 0 to 1; 0.4. */
-    const char *colormap;    /**< "jet" (OpenCV's) and others, see gradcam_colormap_names. */
-    int quality;             /**< JPEG and WebP, 1 to 100; 92. */
+    float alpha;          /**< Share of the heat in the overlay, 0 to 1; 0.4. */
+    const char *colormap; /**< "jet" (OpenCV's) and others, see gradcam_colormap_names; NULL: jet,
+                               or bwr with `is_signed`. */
+    int quality;          /**< JPEG and WebP, 1 to 100; 92. */
+    int is_signed; /**< Non-zero: negative values are kept; maps have values in [-1,1], and the
+                        middle of the colour map stands for 0. */
+    float scale;   /**< The raw value that becomes 1, so that maps can be compared; 0: each map's
+                        own maximum (of the absolute values, with `is_signed`). */
     const void *reserved[6]; /**< Must be zero. */
 } gradcam_render_options;
 
@@ -354,6 +536,70 @@ GRADCAM_API gradcam_status gradcam_explanation_render(gradcam_explanation *expla
                                                       size_t map_index, gradcam_output output,
                                                       const gradcam_render_options *options,
                                                       uint8_t *rgb, gradcam_error *error);
+
+/* ---- Inspection ---------------------------------------------------------------------------- */
+
+/** An input or output as the file declares it. */
+typedef struct gradcam_value_info {
+    const char *name, *type;  /**< Type: "float32", ..., "?" where it is no tensor. */
+    int rank;                 /**< -1: the file does not say. */
+    int64_t dims[8];          /**< -1: free. */
+    const char *dim_names[8]; /**< Of free extents, as the file names them; may be "". */
+} gradcam_value_info;
+
+typedef struct gradcam_opset {
+    const char *domain; /**< "ai.onnx", "com.microsoft", ... */
+    int64_t version;
+} gradcam_opset;
+
+typedef struct gradcam_operator_info {
+    const char *name, *domain; /**< Domain "" for ai.onnx. */
+    int count;                 /**< Nodes of the main graph. */
+    int is_supported;          /**< Zero: needed, and not there. */
+    int has_gradient;
+    int is_function; /**< Non-zero: the model brings its own definition. */
+} gradcam_operator_info;
+
+typedef struct gradcam_inspection_info {
+    const char *path, *producer;
+    int64_t ir_version;
+    const gradcam_opset *opsets;
+    size_t opset_count;
+    const gradcam_value_info *inputs; /**< Without those that have an initializer. */
+    size_t input_count;
+    const gradcam_value_info *outputs;
+    size_t output_count;
+    size_t node_count, function_count;
+    const gradcam_operator_info *operators; /**< Most frequent first. */
+    size_t operator_count;
+    int64_t parameters;      /**< Elements of all initializers with at least one extent. */
+    int64_t parameter_bytes; /**< As stored in the file. */
+    int64_t macs; /**< Multiply-accumulate operations of convolutions and matrix products for one
+                       input of the size that would be used; -1: the shapes are not known. */
+    int has_layer;
+    gradcam_layer layer;         /**< The default layer, if there is one. */
+    const char *const *problems; /**< All that is known to be unsupported, a sentence each. */
+    size_t problem_count;
+} gradcam_inspection_info;
+
+typedef struct gradcam_inspection gradcam_inspection;
+
+/**
+ * Looks at a model, whether or not it can be explained: what cannot be is said in `problems`.
+ *
+ * @param model_options NULL for the defaults, as `options`.
+ * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL (not an ONNX model at all), _MEMORY, _ARGUMENT.
+ */
+GRADCAM_API gradcam_status gradcam_inspect(gradcam_inspection **inspection, const char *path,
+                                           const gradcam_model_options *model_options,
+                                           const gradcam_explainer_options *options,
+                                           gradcam_error *error);
+
+/** Belongs to the inspection. */
+GRADCAM_API const gradcam_inspection_info *
+gradcam_inspection_look(const gradcam_inspection *inspection);
+
+GRADCAM_API void gradcam_inspection_destroy(gradcam_inspection **inspection);
 
 #ifdef __cplusplus
 }

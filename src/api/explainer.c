@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/objects.h"
@@ -10,6 +11,36 @@ void gradcam_explainer_options_init(gradcam_explainer_options *options)
 }
 
 /* ---- Input ---------------------------------------------------------------------------------- */
+
+/* "14x14+1": a grid of up to three extents, and how many tokens stand before it. */
+static gradcam_status parse_tokens(const char *text, gc_tokens *tokens, gradcam_error *error)
+{
+    const char *at = text;
+    bool is_good = true;
+    *tokens = (gc_tokens){0};
+    for (;;) {
+        char *end = NULL;
+        const long extent = strtol(at, &end, 10);
+        is_good = is_good && end > at && *at >= '0' && *at <= '9' && extent > 0 && extent < 65536;
+        if (!is_good || tokens->grid_rank == GC_MAX_GRID)
+            break;
+        tokens->grid[tokens->grid_rank++] = extent;
+        at = end + 1;
+        if (*end == 'x')
+            continue;
+        if (*end == '+') {
+            tokens->extra = strtol(at, &end, 10);
+            is_good = end > at && *at >= '0' && *at <= '9' && tokens->extra < 65536;
+        }
+        if (is_good && *end == '\0')
+            return GRADCAM_OK;
+        break;
+    }
+    return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                   "tokens: '%s' is not HxW or HxW+K, such as 14x14+1: the grid, and the number of "
+                   "tokens before it that are no part of the picture",
+                   text);
+}
 
 static bool may_be_channels(int64_t extent)
 {
@@ -44,7 +75,7 @@ static gradcam_status settle_picture_input(gradcam_explainer *e, int width, int 
                                            gradcam_error *error)
 {
     gc_tensor *const type = &e->feed.type;
-    e->is_nhwc = !may_be_channels(type->dims[1]) && may_be_channels(type->dims[3]);
+    e->is_nhwc = gc_is_channels_last(type);
     const int first = e->is_nhwc ? 1 : 2;
     int64_t *const channels = &type->dims[e->is_nhwc ? 3 : 1];
     if (*channels < 0)
@@ -172,6 +203,19 @@ gradcam_status gc_explainer_set_input(gradcam_explainer *e,
 
 /* ---- Layers --------------------------------------------------------------------------------- */
 
+static void describe_places(const gc_candidate *c, const gc_tensor *type, gradcam_layer *layer)
+{
+    int64_t grid[GC_MAX_GRID];
+    int rank = 0;
+    (void)gc_axes_grid(&c->axes, type, grid, &rank);
+    layer->width = rank > 0 ? (int)grid[rank - 1] : 1;
+    layer->height = rank > 1 ? (int)grid[rank - 2] : 1;
+    layer->depth = rank > 2 ? (int)grid[rank - 3] : 1;
+    layer->channels = gc_axes_channels(&c->axes, type);
+    layer->extra_tokens =
+        gc_axis_find(&c->axes, type->rank, GC_AXIS_TOKENS) >= 0 ? (int)c->axes.tokens.extra : 0;
+}
+
 static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
 {
     GC_TRY(gc_arena_new(e->arena, &e->layer_list, (size_t)e->layers.count, sizeof *e->layer_list,
@@ -179,7 +223,9 @@ static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
     for (int i = 0; i < e->layers.count; i++) {
         const gc_candidate *const c = &e->layers.items[i];
         const gc_value *const value = &e->graph->values[c->value];
-        const bool is_target = i == e->layers.chosen;
+        bool is_target = false;
+        for (int k = 0; k < e->chosen_count; k++)
+            is_target |= e->chosen[k] == i;
         e->layer_list[i] = (gradcam_layer){.name = c->name,
                                            .output = value->name,
                                            .operator_name = c->op,
@@ -188,19 +234,61 @@ static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
                                            .reason = is_target ? e->layers.reason : NULL,
                                            .rank = value->type.rank};
         memcpy(e->layer_list[i].dims, value->type.dims, sizeof e->layer_list[i].dims);
+        describe_places(c, &value->type, &e->layer_list[i]);
     }
     return GRADCAM_OK;
 }
 
-static gradcam_status choose_layer(gradcam_explainer *e, const gradcam_explainer_options *options,
-                                   gradcam_error *error)
+/* The score first, then the other outputs, then the main output where a final activation stands
+ * between it and the score. */
+static void list_heads(gradcam_explainer *e)
 {
-    const int targets[] = {e->target.score, e->target.logits};
-    GC_TRY(gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, 2, error));
-    const int score = gc_graph_resolve(e->graph, e->target.score);
-    GC_TRY(gc_layers_find(&e->layers, e->graph, score, e->feed.type.rank, error));
+    const gc_graph *const g = e->model->graph;
+    e->heads[e->head_count++] = e->target.score;
+    for (int i = 1; i < g->output_count && e->head_count < GC_MAX_HEADS - 1; i++)
+        if (gc_dtype_is_float(g->values[g->outputs[i]].type.dtype))
+            e->heads[e->head_count++] = g->outputs[i];
+    if (e->target.output != e->target.score)
+        e->heads[e->head_count++] = e->target.output;
+    for (int h = 0; h < e->head_count; h++)
+        e->head_names[h] = g->values[e->heads[h]].name;
+}
+
+static gradcam_status select_layers(gradcam_explainer *e, const gradcam_explainer_options *options,
+                                    gradcam_error *error)
+{
+    const gc_graph *const g = e->model->graph;
+    GC_TRY(gc_arena_new(e->arena, &e->chosen, (size_t)e->layers.count, sizeof(int), error));
     if (options->layer != NULL)
-        GC_TRY(gc_layers_select(&e->layers, e->graph, e->model->graph, options->layer, error));
+        GC_TRY(gc_layers_select_several(&e->layers, e->graph, g, options->layer, e->chosen,
+                                        &e->chosen_count, error));
+    for (size_t i = 0; i < options->more_layer_count; i++)
+        GC_TRY(gc_layers_select_several(&e->layers, e->graph, g, options->more_layers[i], e->chosen,
+                                        &e->chosen_count, error));
+    if (e->chosen_count > 0)
+        return GRADCAM_OK;
+    GC_TRY(gc_layers_select(&e->layers, e->graph, g, NULL, error));
+    e->chosen[e->chosen_count++] = e->layers.chosen;
+    return GRADCAM_OK;
+}
+
+static gradcam_status choose_layers(gradcam_explainer *e, const gradcam_explainer_options *options,
+                                    gradcam_error *error)
+{
+    int targets[GC_MAX_HEADS + 1];
+    list_heads(e);
+    memcpy(targets, e->heads, sizeof e->heads);
+    targets[e->head_count] = e->target.logits;
+    /* Other outputs may be beyond us (non-maximum suppression, say); the main one must not be. */
+    if (gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, e->head_count + 1, NULL) !=
+        GRADCAM_OK) {
+        e->head_count = 1;
+        targets[1] = e->target.logits;
+        GC_TRY(gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, 2, error));
+    }
+    const int score = gc_graph_resolve(e->graph, e->target.score);
+    GC_TRY(gc_layers_find(&e->layers, e->graph, score, &e->tokens, error));
+    GC_TRY(select_layers(e, options, error));
     return list_layers(e, error);
 }
 
@@ -218,18 +306,46 @@ static gradcam_status check_labels(const gradcam_explainer *e, gradcam_error *er
     return GRADCAM_OK;
 }
 
+/* The plan of a plain request, so that what cannot be is said before the first picture. */
 static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
 {
-    const int layer = e->layers.items[e->layers.chosen].value;
-    const int fetches[] = {e->target.logits, layer};
-    const gc_plan_request request = {.feeds = &e->feed,
-                                     .feed_count = 1,
-                                     .fetches = fetches,
-                                     .fetch_count = 2,
-                                     .target = e->target.score,
-                                     .layers = &layer,
-                                     .layer_count = 1};
-    return gc_plan_create(&e->plan, e->model->graph, e->model->packs, &request, error);
+    const gc_runner_setup setup = {.graph = e->model->graph,
+                                   .shaped = e->graph,
+                                   .packs = e->model->packs,
+                                   .feeds = &e->feed,
+                                   .feed_count = 1,
+                                   .heads = e->heads,
+                                   .head_count = e->head_count};
+    int *values = NULL;
+    GC_TRY(gc_runner_create(&e->runner, &setup, error));
+    GC_TRY(gc_new(&values, (size_t)e->chosen_count + 1, sizeof *values, error));
+    for (int i = 0; i < e->chosen_count; i++)
+        values[i] = e->layers.items[e->chosen[i]].value;
+    values[e->chosen_count] = e->target.logits;
+    const gc_wish wish = {.values = values,
+                          .value_count = e->chosen_count + 1,
+                          .layers = values,
+                          .layer_count = e->chosen_count,
+                          .heads = 1};
+    const gradcam_status status = gc_runner_prepare(e->runner, &wish, error);
+    gc_free(values);
+    return status;
+}
+
+static void describe_input_shape(gradcam_explainer *e)
+{
+    const gc_tensor *const type = &e->feed.type;
+    gc_input_shape *const s = &e->input_shape;
+    const int first = e->is_nhwc ? 1 : 2;
+    s->width = type->rank == 4 ? (int)type->dims[first + 1] : (int)type->dims[type->rank - 1];
+    s->height = type->rank == 4 ? (int)type->dims[first] : 1;
+    s->depth = type->rank > 4 ? (int)type->dims[type->rank - 3] : 1;
+    if (type->rank > 4)
+        s->height = s->depth * (int)type->dims[type->rank - 2];
+    const int64_t pixels = (int64_t)s->width * s->height;
+    s->channels = gc_tensor_count(type) / type->dims[0] / pixels;
+    s->channel_stride = e->is_nhwc ? 1 : pixels;
+    s->pixel_stride = e->is_nhwc ? s->channels : 1;
 }
 
 static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_options *options,
@@ -237,11 +353,14 @@ static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_optio
 {
     const double start = gc_now_ms();
     GC_TRY(gc_arena_create(&e->arena, error));
+    if (options->tokens != NULL)
+        GC_TRY(parse_tokens(options->tokens, &e->tokens, error));
     GC_TRY(gc_explainer_set_input(e, options, error));
     gc_target_find(&e->target, e->model->graph, e->model->graph->outputs[0],
                    options->after_activation != 0);
     e->info.score = e->target.text;
-    GC_TRY(choose_layer(e, options, error));
+    GC_TRY(choose_layers(e, options, error));
+    describe_input_shape(e);
     const int logits = gc_graph_resolve(e->graph, e->target.logits);
     if (gc_target_classes(&e->graph->values[logits].type, e->feed.type.dims[0], &e->classes,
                           NULL) != GRADCAM_OK)
@@ -289,7 +408,9 @@ void gradcam_explainer_destroy(gradcam_explainer **explainer)
     if (explainer == NULL || *explainer == NULL)
         return;
     gradcam_explainer *const e = *explainer;
-    gc_plan_destroy(&e->plan);
+    gc_runner_destroy(&e->runner);
+    for (int i = 0; i < e->reference_count; i++)
+        gc_free((void *)e->references[i].values);
     gc_layers_free(&e->layers);
     gc_graph_destroy(&e->graph);
     gc_arena_destroy(&e->arena);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "api/objects.h"
@@ -64,31 +65,48 @@ gradcam_timings gradcam_explanation_timings(const gradcam_explanation *explanati
 
 /* ---- Maps ----------------------------------------------------------------------------------- */
 
-void gc_normalise_map(const gradcam_map *map, float *values)
+/* A map that is only negative has something to show where the sign is kept. */
+void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *options, float *values)
 {
-    const size_t count = (size_t)map->width * (size_t)map->height;
+    const bool is_signed = options != NULL && options->is_signed != 0;
+    const size_t count = (size_t)gc_map_count(map);
+    float scale = options != NULL ? options->scale : 0.0f;
+    if (scale == 0.0f)
+        scale = is_signed ? fmaxf(fabsf(map->minimum), fabsf(map->maximum)) : map->maximum;
+    const bool is_shown =
+        map->state == GRADCAM_MAP_OK || (is_signed && map->state == GRADCAM_MAP_NON_POSITIVE);
+    const float lowest = is_signed ? -1.0f : 0.0f;
     for (size_t i = 0; i < count; i++)
-        values[i] =
-            map->state == GRADCAM_MAP_OK && map->raw[i] > 0.0f ? map->raw[i] / map->maximum : 0.0f;
+        values[i] = is_shown ? fminf(fmaxf(map->raw[i] / scale, lowest), 1.0f) : 0.0f;
+}
+
+/* A volume is shown as the strongest value along its depth. */
+static void project_slices(const gradcam_map *map, float *values)
+{
+    const int64_t slice = (int64_t)map->width * map->height;
+    for (int64_t i = slice; i < gc_map_count(map); i++)
+        if (fabsf(values[i]) > fabsf(values[i % slice]))
+            values[i % slice] = values[i];
 }
 
 gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation,
-                                          const gradcam_map *map, float **values, uint8_t **seen,
-                                          gradcam_error *error)
+                                          const gradcam_map *map,
+                                          const gradcam_render_options *options, float **values,
+                                          uint8_t **seen, gradcam_error *error)
 {
     const size_t pixels = (size_t)explanation->picture.width * (size_t)explanation->picture.height;
     float *native = NULL;
     *values = NULL;
     if (seen != NULL)
         *seen = NULL;
-    gradcam_status status =
-        gc_new(&native, (size_t)map->width * (size_t)map->height, sizeof *native, error);
+    gradcam_status status = gc_new(&native, (size_t)gc_map_count(map), sizeof *native, error);
     if (status == GRADCAM_OK)
         status = gc_new_raw(values, pixels, sizeof **values, error);
     if (status == GRADCAM_OK && seen != NULL)
         status = gc_new_raw(seen, pixels, sizeof **seen, error);
     if (status == GRADCAM_OK) {
-        gc_normalise_map(map, native);
+        gc_normalise_map(map, options, native);
+        project_slices(map, native);
         status = gc_view_map_to_picture(&explanation->view, native, map->width, map->height,
                                         *values, seen != NULL ? *seen : NULL, error);
     }
@@ -128,12 +146,15 @@ static gradcam_status check_output(const gradcam_explanation *explanation, size_
                "alpha: %g is not between 0 and 1", (double)options->alpha);
     GC_FAIL_IF(options->quality < 1 || options->quality > 100, error, GRADCAM_ERROR_ARGUMENT,
                "quality: %d is not between 1 and 100", options->quality);
+    GC_FAIL_IF(!(options->scale >= 0.0f) || !isfinite(options->scale), error,
+               GRADCAM_ERROR_ARGUMENT, "scale: %g is not a positive number or 0",
+               (double)options->scale);
     const gradcam_map *const map = &explanation->maps[map_index];
     GC_FAIL_IF(map->state == GRADCAM_MAP_NOT_FINITE && output != GRADCAM_NPY_RAW, error,
                GRADCAM_ERROR_NUMERIC,
-               "the map of class %d at layer '%s' holds NaN or infinity and cannot be shown; try "
+               "the map of %s at layer '%s' holds NaN or infinity and cannot be shown; try "
                "another layer, and see the preprocessing",
-               map->prediction.index, map->layer.name);
+               map->target, map->layer.name);
     return GRADCAM_OK;
 }
 
@@ -145,8 +166,13 @@ static gradcam_status render(const gradcam_explanation *explanation, const gradc
     float *values = NULL;
     uint8_t *seen = NULL;
     const gc_picture *const picture = &explanation->picture;
-    GC_TRY(gc_colormap_find(&colormap, options->colormap, error));
-    GC_TRY(gc_explanation_picture_map(explanation, map, &values, &seen, error));
+    const char *const name =
+        options->colormap == NULL && options->is_signed ? "bwr" : options->colormap;
+    GC_TRY(gc_colormap_find(&colormap, name, error));
+    GC_TRY(gc_explanation_picture_map(explanation, map, options, &values, &seen, error));
+    /* The middle of the colours is 0. */
+    for (int64_t i = 0; options->is_signed && i < (int64_t)picture->width * picture->height; i++)
+        values[i] = 0.5f + 0.5f * values[i];
     if (output == GRADCAM_IMAGE_OVERLAY)
         gc_overlay(picture->rgb, picture->width, picture->height, values, seen, colormap,
                    options->alpha, rgb);
@@ -194,27 +220,30 @@ static gradcam_status save_image(const gradcam_explanation *explanation, const g
     return status;
 }
 
-static gradcam_status save_native(const gradcam_map *map, bool normalised, const char *path,
-                                  gradcam_error *error)
+static gradcam_status save_native(const gradcam_map *map, const gradcam_render_options *options,
+                                  bool normalised, const char *path, gradcam_error *error)
 {
-    const int64_t dims[] = {map->height, map->width};
+    const bool is_volume = map->depth > 1;
+    const int64_t all[] = {map->depth, map->height, map->width};
+    const int64_t *const dims = is_volume ? all : all + 1;
     float *values = NULL;
     if (!normalised)
-        return gc_npy_write(path, 2, dims, map->raw, error);
-    GC_TRY(gc_new(&values, (size_t)map->width * (size_t)map->height, sizeof *values, error));
-    gc_normalise_map(map, values);
-    const gradcam_status status = gc_npy_write(path, 2, dims, values, error);
+        return gc_npy_write(path, 2 + is_volume, dims, map->raw, error);
+    GC_TRY(gc_new(&values, (size_t)gc_map_count(map), sizeof *values, error));
+    gc_normalise_map(map, options, values);
+    const gradcam_status status = gc_npy_write(path, 2 + is_volume, dims, values, error);
     gc_free(values);
     return status;
 }
 
 static gradcam_status save_picture_map(const gradcam_explanation *explanation,
-                                       const gradcam_map *map, const char *path,
+                                       const gradcam_map *map,
+                                       const gradcam_render_options *options, const char *path,
                                        gradcam_error *error)
 {
     const int64_t dims[] = {explanation->picture.height, explanation->picture.width};
     float *values = NULL;
-    GC_TRY(gc_explanation_picture_map(explanation, map, &values, NULL, error));
+    GC_TRY(gc_explanation_picture_map(explanation, map, options, &values, NULL, error));
     const gradcam_status status = gc_npy_write(path, 2, dims, values, error);
     gc_free(values);
     return status;
@@ -230,9 +259,9 @@ static gradcam_status save(const gradcam_explanation *explanation, const gradcam
         return save_image(explanation, map, output, options, path, error);
     case GRADCAM_NPY_RAW:
     case GRADCAM_NPY_NORMALISED:
-        return save_native(map, output == GRADCAM_NPY_NORMALISED, path, error);
+        return save_native(map, options, output == GRADCAM_NPY_NORMALISED, path, error);
     case GRADCAM_NPY_PICTURE:
-        return save_picture_map(explanation, map, path, error);
+        return save_picture_map(explanation, map, options, path, error);
     }
     return gc_fail(error, GRADCAM_ERROR_ARGUMENT, "output: %d is none of gradcam_output",
                    (int)output);

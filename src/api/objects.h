@@ -6,10 +6,11 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "cam/goal.h"
 #include "cam/layers.h"
 #include "cam/method.h"
+#include "cam/runner.h"
 #include "cam/target.h"
-#include "engine/plan.h"
 #include "picture/labels.h"
 #include "picture/preprocess.h"
 
@@ -32,8 +33,16 @@ struct gradcam_explainer {
     gradcam_model *model; /* held */
     gc_arena *arena;
     gc_graph *graph; /* specialised to the input shape */
-    gc_plan *plan;
+    gc_runner *runner;
     gc_layers layers;
+    gc_tokens tokens;          /* as the caller says; grid_rank 0: nothing */
+    int *chosen, chosen_count; /* indices of layers */
+    int heads[GC_MAX_HEADS], head_count;
+    const char *head_names[GC_MAX_HEADS];
+    int *biased, biased_count; /* values that a constant is added to */
+    gc_input_shape input_shape;
+    gradcam_tensor references[8]; /* of targets like:FILE; owned names and values */
+    int reference_count;
     gc_target target;
     gradcam_layer *layer_list;
     gradcam_input_info info;
@@ -59,6 +68,12 @@ struct gradcam_explanation {
     gradcam_timings timings;
 };
 
+/** Places of a map. */
+static inline int64_t gc_map_count(const gradcam_map *map)
+{
+    return (int64_t)map->depth * map->width * map->height;
+}
+
 static inline double gc_now_ms(void)
 {
     struct timespec t;
@@ -77,12 +92,38 @@ gradcam_status gc_explainer_set_input(gradcam_explainer *explainer,
                                       const gradcam_explainer_options *options,
                                       gradcam_error *error);
 
-/** The picture-sized map in [0,1], to be freed with gc_free; *seen likewise. */
+/** How raw values become those that are shown; options NULL: the defaults. The picture-sized map is
+ *  to be freed with gc_free; *seen likewise. */
 gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation,
-                                          const gradcam_map *map, float **values, uint8_t **seen,
-                                          gradcam_error *error);
+                                          const gradcam_map *map,
+                                          const gradcam_render_options *options, float **values,
+                                          uint8_t **seen, gradcam_error *error);
 
-/** raw to [0,1]: negative parts cut, divided by the maximum; zeros unless the state is OK. */
-void gc_normalise_map(const gradcam_map *map, float *values);
+/** raw to [0,1]: negative parts cut, divided by the maximum or options->scale; zeros where there is
+ *  nothing to show. With options->is_signed to [-1,1]. */
+void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *options, float *values);
+
+/** Range, state and hottest pixel of a map whose raw values are there. */
+gradcam_status gc_measure_map(const gradcam_explanation *x, gradcam_map *map, gradcam_error *error);
+
+/** Makes all maps of a request; the base input is set. */
+gradcam_status gc_make_maps(gradcam_explainer *e, gradcam_explanation *x,
+                            const gradcam_request *request, gradcam_error *error);
+
+/** Decodes a picture file, and preprocesses x->picture into the base input. */
+gradcam_status gc_feed_picture(gradcam_explainer *e, gradcam_explanation *x, gradcam_error *error);
+
+/** Lists the classes of the base input, best first; none where the network is no classifier. */
+gradcam_status gc_predict(gradcam_explainer *e, gradcam_explanation *x, gradcam_error *error);
+
+/** What targets ask about; x is the explanation that is being made. */
+typedef struct gc_asker {
+    gradcam_explainer *e;
+    gradcam_explanation *x;
+} gc_asker;
+gradcam_status gc_asker_world(gc_asker *asker, gc_world *world, gradcam_error *error);
+
+/** Runs the picture that a target like:FILE names, unless that has been done. */
+gradcam_status gc_asker_embed(gc_asker *asker, const char *path, gradcam_error *error);
 
 #endif

@@ -38,7 +38,7 @@ static gradcam_status classify_picture(job *j, const char *picture, bool is_text
 {
     gradcam_explanation *explanation = NULL;
     const char *const name = picture != NULL ? picture : j->settings->input_npy;
-    GC_TRY(gc_session_explain(&j->session, j->settings, picture, NULL, 0, &explanation, error));
+    GC_TRY(gc_session_explain(&j->session, j->settings, picture, NULL, &explanation, error));
     if (is_text)
         gc_report_predictions(name, explanation, j->settings->top);
     if (is_text && j->settings->verbose)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A command of the tool is one const row; main.c lists them. Their options are rows, too: tables
- * that several commands share are in settings.c. */
+/* A command of the tool is one const row; commands.c lists them. Their options are rows, too:
+ * tables that several commands share are in settings.c. */
 #ifndef GC_CLI_COMMAND_H
 #define GC_CLI_COMMAND_H
 
@@ -12,7 +12,10 @@ typedef struct gc_settings {
     gradcam_explainer_options explainer;
     gradcam_render_options render;
     const char *labels, *output, *input_npy;
-    gc_texts classes;
+    gc_texts classes, targets, methods, layers;
+    gradcam_request request; /* how maps are fused and smoothed */
+    const char *at;          /* a pixel, "x,y" */
+    bool is_scale_shared;
     int top;
     gc_file_option heatmap, npy, json;
     gradcam_output npy_kind;
@@ -24,6 +27,7 @@ void gc_settings_free(gc_settings *settings);
 
 extern const gc_option_table gc_options_network; /* --labels, --size, --preset, --threads ... */
 extern const gc_option_table gc_options_layer;   /* --layer */
+extern const gc_option_table gc_options_method;  /* --method, --target, --smooth ... */
 extern const gc_option_table gc_options_picture; /* --input-npy, --top */
 extern const gc_option_table gc_options_report;  /* --json, --quiet, --verbose, --help */
 
@@ -37,8 +41,14 @@ typedef struct gc_command {
     gradcam_status (*run)(const gc_settings *settings, gradcam_error *error);
 } gc_command;
 
+/** All commands, as the help shows them; ends with NULL. */
+extern const gc_command *const gc_commands[];
+
 extern const gc_command gc_command_explain;
+extern const gc_command gc_command_inspect;
 extern const gc_command gc_command_layers;
 extern const gc_command gc_command_classify;
+extern const gc_command gc_command_methods;
+extern const gc_command gc_command_targets;
 
 #endif

@@ -7,6 +7,7 @@
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/scales.h"
 #include "cli/session.h"
 #include "picture/colormap.h"
 
@@ -17,8 +18,10 @@ typedef struct job {
     gc_texts pictures;
     gc_naming naming;
     gc_protected inputs;
-    int *classes;
-    size_t class_count;
+    gradcam_request request;
+    gradcam_target *targets;
+    gradcam_method *methods;
+    gc_scales scales;
     gc_json_sink json;
     gc_progress progress;
     bool is_text; /* standard output gets the report for people */
@@ -26,17 +29,24 @@ typedef struct job {
 
 /* ---- Options -------------------------------------------------------------------------------- */
 
+static const struct {
+    const char *name;
+    gradcam_output output;
+} kinds[] = {{"raw", GRADCAM_NPY_RAW},
+             {"normalised", GRADCAM_NPY_NORMALISED},
+             {"picture", GRADCAM_NPY_PICTURE},
+             {"normalized", GRADCAM_NPY_NORMALISED}};
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
+static const char *kind_name(size_t index)
+{
+    return index < KIND_COUNT - 1 ? kinds[index].name : NULL; /* one spelling is enough */
+}
+
 static gradcam_status set_npy_kind(const gc_option *option, const char *value, void *settings,
                                    gradcam_error *error)
 {
-    static const struct {
-        const char *name;
-        gradcam_output output;
-    } kinds[] = {{"raw", GRADCAM_NPY_RAW},
-                 {"normalised", GRADCAM_NPY_NORMALISED},
-                 {"normalized", GRADCAM_NPY_NORMALISED},
-                 {"picture", GRADCAM_NPY_PICTURE}};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    for (size_t i = 0; i < KIND_COUNT; i++)
         if (strcmp(value, kinds[i].name) == 0) {
             ((gc_settings *)settings)->npy_kind = kinds[i].output;
             ((gc_settings *)settings)->npy.wanted = true;
@@ -44,6 +54,14 @@ static gradcam_status set_npy_kind(const gc_option *option, const char *value, v
         }
     return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
                    "--%s: '%s' is not one of raw, normalised, picture.", option->name, value);
+}
+
+static const char *colormap_name(size_t index)
+{
+    const char *const *name = gradcam_colormap_names();
+    while (*name != NULL && index-- > 0)
+        name++;
+    return *name;
 }
 
 static gradcam_status set_colormap(const gc_option *option, const char *value, void *settings,
@@ -54,26 +72,43 @@ static gradcam_status set_colormap(const gc_option *option, const char *value, v
     return gc_set_text(option, value, settings, error);
 }
 
+static gradcam_status set_scale(const gc_option *option, const char *value, void *settings,
+                                gradcam_error *error)
+{
+    gc_settings *const s = settings;
+    s->is_scale_shared = strcmp(value, "shared") == 0;
+    s->render.scale = 0.0f;
+    if (s->is_scale_shared || strcmp(value, "own") == 0)
+        return GRADCAM_OK;
+    if (!gc_parse_number(value, 1e-30, 1e30, &s->render.scale))
+        return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                       "--%s: '%s' is not own, shared or a number above 0.", option->name, value);
+    return GRADCAM_OK;
+}
+
 #define AT(member) .offset = offsetof(gc_settings, member)
 
 static const gc_option output_rows[] = {
     {"output", 'o', "FILE|DIR", .set = gc_set_text, AT(output),
      .help = "Where the overlay goes (.png, .jpg or .webp), or a folder for all files; a folder "
              "ends in '/' or is there already. Default: NAME.gradcam.png in the current folder"},
-    {"class", 0, "X", .set = gc_set_list, AT(classes),
-     .help = "Class to explain: index, label or a part of one; may be repeated. Default: the "
-             "predicted class"},
     {"alpha", 0, "A", .set = gc_set_number, AT(render.alpha), .maximum = 1,
      .help = "Share of the heat in the overlay, 0 to 1; default 0.4"},
-    {"colormap", 0, "NAME", .set = set_colormap, AT(render.colormap),
-     .help = "Colours of the map; default jet; an unknown name lists them all"},
+    {"colormap", 0, "NAME", .set = set_colormap, AT(render.colormap), .choice = colormap_name,
+     .help = "Colours of the map; default jet, or bwr with --signed; an unknown name lists them "
+             "all"},
+    {"signed", 0, NULL, .set = gc_set_int_switch, AT(render.is_signed),
+     .help = "Keep what speaks against the target: maps from -1 to 1, the middle colour for 0"},
+    {"scale", 0, "HOW", .set = set_scale,
+     .help = "What becomes 1: own, the maximum of each map (default); shared, the largest of all "
+             "maps of a method and layer in this run, so that they can be compared; or a number"},
     {"quality", 0, "N", .set = gc_set_integer, AT(render.quality), .minimum = 1, .maximum = 100,
      .help = "Of JPEG and WebP, 1 to 100; default 92"},
     {"heatmap", 0, "FILE", true, .set = gc_set_file, AT(heatmap),
      .help = "Write the coloured map alone, too; default NAME.heatmap.png"},
     {"npy", 0, "FILE", true, .set = gc_set_file, AT(npy),
      .help = "Write the map as numbers, too (float32); default NAME.npy"},
-    {"npy-kind", 0, "KIND", .set = set_npy_kind,
+    {"npy-kind", 0, "KIND", .set = set_npy_kind, .choice = kind_name,
      .help = "raw: native resolution, before the ReLU (default); normalised: native resolution, 0 "
              "to 1; picture: the picture's resolution, 0 to 1. Implies --npy"},
 };
@@ -81,9 +116,13 @@ static const gc_option output_rows[] = {
 static const gc_option_table output_table = {"Output", output_rows,
                                              sizeof output_rows / sizeof output_rows[0]};
 
-static const gc_option_table *const tables[] = {&output_table,       &gc_options_layer,
-                                                &gc_options_network, &gc_options_picture,
-                                                &gc_options_report,  NULL};
+static const gc_option_table *const tables[] = {&output_table,
+                                                &gc_options_method,
+                                                &gc_options_layer,
+                                                &gc_options_network,
+                                                &gc_options_picture,
+                                                &gc_options_report,
+                                                NULL};
 
 /* ---- Preparing ------------------------------------------------------------------------------ */
 
@@ -118,33 +157,73 @@ static gradcam_status protect_inputs(job *j, gradcam_error *error)
     return gc_protected_check(&j->inputs, j->json.path, error);
 }
 
-/* Texts to indices, each once. */
-static gradcam_status resolve_classes(job *j, gradcam_error *error)
+static void add_target(job *j, const char *text)
 {
-    const gc_texts *const texts = &j->settings->classes;
-    GC_TRY(gc_new(&j->classes, texts->count, sizeof *j->classes, error));
-    for (size_t i = 0; i < texts->count; i++) {
+    for (size_t i = 0; i < j->request.target_count; i++)
+        if (strcmp(j->targets[i].text, text) == 0)
+            return;
+    j->targets[j->request.target_count++].text = text;
+}
+
+/* Classes as indices, at the pixel of --at where there is one; then other targets. Each once. */
+static gradcam_status list_targets(job *j, gradcam_error *error)
+{
+    const gc_settings *const s = j->settings;
+    const char *text = NULL;
+    const char *const at = s->at != NULL ? "@" : "", *const pixel = s->at != NULL ? s->at : "";
+    GC_TRY(gc_new(&j->targets, s->classes.count + s->targets.count + 1, sizeof *j->targets, error));
+    for (size_t i = 0; i < s->classes.count; i++) {
         int found = 0;
-        size_t k = 0;
-        GC_TRY(gradcam_model_find_class(j->session.model, texts->items[i], &found, error));
-        while (k < j->class_count && j->classes[k] != found)
-            k++;
-        j->classes[k] = found;
-        j->class_count += k == j->class_count;
+        GC_TRY(gradcam_model_find_class(j->session.model, s->classes.items[i], &found, error));
+        GC_TRY(gc_arena_format(j->arena, &text, error, "%d%s%s", found, at, pixel));
+        add_target(j, text);
     }
+    if (s->at != NULL && s->classes.count == 0) {
+        GC_TRY(gc_arena_format(j->arena, &text, error, "@%s", s->at));
+        add_target(j, text);
+    }
+    for (size_t i = 0; i < s->targets.count; i++)
+        add_target(j, s->targets.items[i]);
+    j->request.targets = j->targets;
     return GRADCAM_OK;
+}
+
+/* A long run shows how far it is in the picture's own line. */
+static void show_progress(void *user, const char *method, size_t done, size_t total)
+{
+    const gc_progress bar = gc_progress_start(total, !((const job *)user)->settings->quiet);
+    gc_progress_show(&bar, done, method);
+    if (done == total)
+        gc_progress_clear(&bar);
+}
+
+static gradcam_status make_request(job *j, gradcam_error *error)
+{
+    const gc_texts *const methods = &j->settings->methods;
+    j->request = j->settings->request;
+    GC_TRY(gc_new(&j->methods, methods->count, sizeof *j->methods, error));
+    for (size_t i = 0; i < methods->count; i++)
+        j->methods[i].text = methods->items[i];
+    j->request.methods = j->methods;
+    j->request.method_count = methods->count;
+    j->request.progress = show_progress;
+    j->request.progress_user = j;
+    return list_targets(j, error);
 }
 
 static gradcam_status prepare(job *j, gradcam_error *error)
 {
     GC_TRY(gc_arena_create(&j->arena, error));
     GC_TRY(collect_pictures(j, error));
-    const bool is_several = j->pictures.count > 1 || j->settings->classes.count > 1;
+    const gc_settings *const s = j->settings;
+    const bool is_several = j->pictures.count > 1 || s->methods.count > 1 ||
+                            s->classes.count + s->targets.count > 1 ||
+                            (s->layers.count > 1 && s->request.fusion == GRADCAM_FUSE_NONE);
     GC_TRY(gc_naming_init(&j->naming, j->arena, j->settings, is_several, error));
     GC_TRY(protect_inputs(j, error));
     GC_TRY(gc_session_open(&j->session, j->settings, error));
     j->progress = gc_progress_start(j->pictures.count, !j->settings->quiet);
-    return resolve_classes(j, error);
+    return make_request(j, error);
 }
 
 /* ---- One picture ---------------------------------------------------------------------------- */
@@ -158,9 +237,21 @@ typedef struct result {
     bool is_finite;
 } result;
 
+/* A pattern of layers or top:N can make several maps where one was expected. */
+static gradcam_status check_unique(const result *r, size_t map, gradcam_error *error)
+{
+    for (size_t i = 0; i < map; i++)
+        GC_FAIL_IF(
+            r->files[i].overlay != NULL && strcmp(r->files[i].overlay, r->files[map].overlay) == 0,
+            error, GRADCAM_ERROR_ARGUMENT,
+            "%s: two maps would have this name. Name a folder: -o maps/.", r->files[map].overlay);
+    return GRADCAM_OK;
+}
+
 /* Names come first, all of them: a name that is refused must not leave half the files behind. */
 static gradcam_status name_files(const job *j, result *r, gradcam_error *error)
 {
+    const gc_variety variety = gc_variety_of(r->explanation);
     GC_TRY(gc_new(&r->files, r->map_count, sizeof *r->files, error));
     for (size_t i = 0; i < r->map_count; i++) {
         const gradcam_map *const map = gradcam_explanation_map(r->explanation, i);
@@ -168,8 +259,8 @@ static gradcam_status name_files(const job *j, result *r, gradcam_error *error)
             r->is_finite = false;
             continue;
         }
-        GC_TRY(gc_naming_files(&j->naming, r->base, r->map_count > 1 ? &map->prediction : NULL,
-                               &r->files[i], error));
+        GC_TRY(gc_naming_files(&j->naming, r->base, map, variety, &r->files[i], error));
+        GC_TRY(check_unique(r, i, error));
         GC_TRY(gc_protected_check(&j->inputs, r->files[i].overlay, error));
         GC_TRY(gc_protected_check(&j->inputs, r->files[i].heatmap, error));
         GC_TRY(gc_protected_check(&j->inputs, r->files[i].npy, error));
@@ -185,10 +276,13 @@ static gradcam_status save(const job *j, const result *r, size_t map, gradcam_er
     } outputs[] = {{r->files[map].overlay, GRADCAM_IMAGE_OVERLAY},
                    {r->files[map].heatmap, GRADCAM_IMAGE_HEATMAP},
                    {r->files[map].npy, j->settings->npy_kind}};
+    gradcam_render_options render = j->settings->render;
+    if (j->settings->is_scale_shared)
+        render.scale = gc_scales_find(&j->scales, gradcam_explanation_map(r->explanation, map));
     for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
         if (outputs[i].path != NULL)
-            GC_TRY(gradcam_explanation_save(r->explanation, map, outputs[i].output,
-                                            &j->settings->render, outputs[i].path, error));
+            GC_TRY(gradcam_explanation_save(r->explanation, map, outputs[i].output, &render,
+                                            outputs[i].path, error));
     return GRADCAM_OK;
 }
 
@@ -196,7 +290,8 @@ static void report_full(const job *j, const result *r)
 {
     gc_report_predictions(r->name, r->explanation, j->settings->top);
     for (size_t i = 0; i < r->map_count; i++)
-        gc_report_map(gradcam_explanation_map(r->explanation, i), &r->files[i]);
+        gc_report_map(gradcam_explanation_map(r->explanation, i), &r->files[i],
+                      gc_variety_of(r->explanation).layers);
     if (j->settings->verbose)
         gc_report_timings(r->explanation);
 }
@@ -207,8 +302,8 @@ static void warn(const result *r, const gradcam_map *map)
     gradcam_error note = {0};
     if (map->state != GRADCAM_MAP_FLAT && map->state != GRADCAM_MAP_NON_POSITIVE)
         return;
-    gc_fail(&note, GRADCAM_OK, "note: %s, class %d: %s", r->name, map->prediction.index,
-            gc_map_advice(map->state));
+    gc_fail(&note, GRADCAM_OK, "note: %s, %s%s: %s", r->name,
+            map->prediction.index >= 0 ? "class " : "", map->target, gc_map_advice(map->state));
     gc_report_error(&note);
 }
 
@@ -247,9 +342,10 @@ static gradcam_status explain_picture(job *j, const char *picture, gradcam_error
 {
     result r = {.name = picture != NULL ? picture : j->settings->input_npy, .is_finite = true};
     GC_TRY(gc_naming_base(&j->naming, r.name, &r.base, error));
-    gradcam_status status = gc_session_explain(&j->session, j->settings, picture,
-                                               j->class_count > 0 ? j->classes : NULL,
-                                               j->class_count, &r.explanation, error);
+    gradcam_status status =
+        gc_session_explain(&j->session, j->settings, picture, &j->request, &r.explanation, error);
+    if (status == GRADCAM_OK && j->settings->is_scale_shared && j->pictures.count <= 1)
+        status = gc_scales_add(&j->scales, r.explanation, j->settings->render.is_signed, error);
     if (status == GRADCAM_OK)
         status = deliver(j, &r, error);
     gc_free(r.files);
@@ -278,9 +374,29 @@ static gradcam_status explain_all(job *j)
     return first;
 }
 
+/* The shared scale of many pictures needs all of them once before the first is written; keeping
+ * them all might need more memory than there is. Failures are reported in the second round. */
+static gradcam_status measure_scales(job *j, gradcam_error *error)
+{
+    for (size_t i = 0; i < j->pictures.count; i++) {
+        gradcam_explanation *explanation = NULL;
+        gc_progress_show(&j->progress, i, "measuring the shared scale");
+        if (gc_session_explain(&j->session, j->settings, j->pictures.items[i], &j->request,
+                               &explanation, NULL) != GRADCAM_OK)
+            continue;
+        const gradcam_status status =
+            gc_scales_add(&j->scales, explanation, j->settings->render.is_signed, error);
+        gradcam_explanation_destroy(&explanation);
+        GC_TRY(status);
+    }
+    return GRADCAM_OK;
+}
+
 static gradcam_status run_job(job *j, gradcam_error *error)
 {
     GC_TRY(prepare(j, error));
+    if (j->settings->is_scale_shared && j->pictures.count > 1)
+        GC_TRY(measure_scales(j, error));
     if (j->is_text)
         gc_report_session(&j->session, true, j->settings->verbose);
     if (j->is_text && j->pictures.count > 1 && !j->settings->verbose)
@@ -297,7 +413,9 @@ static gradcam_status run(const gc_settings *settings, gradcam_error *error)
     const gradcam_status status = run_job(&j, error);
     gc_session_close(&j.session);
     gc_json_free(&j.json);
-    gc_free(j.classes);
+    gc_free(j.targets);
+    gc_free(j.methods);
+    gc_scales_free(&j.scales);
     gc_naming_free(&j.naming);
     gc_protected_free(&j.inputs);
     gc_texts_free(&j.pictures);
@@ -312,7 +430,8 @@ const gc_command gc_command_explain = {
     .details =
         "Pictures are JPEG, PNG, WebP, TIFF or BMP; a folder stands for the pictures in it. "
         "photos/cat.jpg gives cat.gradcam.png; with several classes, cat.281-tabby.gradcam.png "
-        "and so on. An input is never replaced, and a file appears whole or not at all. A picture "
+        "and so on; with several methods or layers, these are named, too. An input is never "
+        "replaced, and a file appears whole or not at all. A picture "
         "that fails does not stop the others; the exit code is that of the first failure.",
     .tables = tables,
     .run = run,

@@ -137,7 +137,8 @@ static void add_layer(builder *b, cJSON *map, const gradcam_layer *layer)
 {
     cJSON *const object = add(b, map, "layer", cJSON_CreateObject());
     add(b, object, "name", text(layer->name));
-    add(b, object, "index", cJSON_CreateNumber(layer->index));
+    add(b, object, "index",
+        layer->index >= 0 ? cJSON_CreateNumber(layer->index) : cJSON_CreateNull());
     add(b, object, "shape", shape(b, layer->dims, layer->rank));
     add(b, object, "reason", text(layer->reason));
 }
@@ -154,9 +155,14 @@ static void add_files(builder *b, cJSON *map, const gc_map_files *files)
 static void add_map(builder *b, cJSON *array, const gradcam_map *map, const gc_map_files *files)
 {
     cJSON *const object = add(b, array, NULL, cJSON_CreateObject());
-    add(b, object, "class_index", cJSON_CreateNumber(map->prediction.index));
+    const bool has_class = map->prediction.index >= 0;
+    add(b, object, "class_index",
+        has_class ? cJSON_CreateNumber(map->prediction.index) : cJSON_CreateNull());
     add(b, object, "label", text(map->prediction.label));
+    add(b, object, "target", text(map->target));
+    add(b, object, "score", number((float)map->score));
     add(b, object, "method", text(map->method));
+    add(b, object, "part", map->part >= 0 ? cJSON_CreateNumber(map->part) : cJSON_CreateNull());
     add_layer(b, object, &map->layer);
     add(b, object, "min", number(map->minimum));
     add(b, object, "max", number(map->maximum));
@@ -248,6 +254,71 @@ gradcam_status gc_json_layers(gc_json_sink *sink, const gc_session *session, gra
         add(&b, object, "target", cJSON_CreateBool(layers[i].is_target != 0));
         add(&b, object, "reason", text(layers[i].reason));
     }
+    return emit(sink, &b, root, error);
+}
+
+static void add_values(builder *b, cJSON *root, const char *name, const gradcam_value_info *values,
+                       size_t count)
+{
+    cJSON *const array = add(b, root, name, cJSON_CreateArray());
+    for (size_t i = 0; i < count; i++) {
+        cJSON *const object = add(b, array, NULL, cJSON_CreateObject());
+        add(b, object, "name", text(values[i].name));
+        add(b, object, "type", text(values[i].type));
+        cJSON *const dims =
+            add(b, object, "shape", values[i].rank < 0 ? cJSON_CreateNull() : cJSON_CreateArray());
+        for (int d = 0; d < values[i].rank; d++)
+            add(b, dims, NULL,
+                values[i].dims[d] >= 0 ? cJSON_CreateNumber((double)values[i].dims[d])
+                                       : text(values[i].dim_names[d]));
+    }
+}
+
+static void add_operators(builder *b, cJSON *root, const gradcam_inspection_info *info)
+{
+    cJSON *const array = add(b, root, "operators", cJSON_CreateArray());
+    for (size_t i = 0; i < info->operator_count; i++) {
+        const gradcam_operator_info *const o = &info->operators[i];
+        cJSON *const object = add(b, array, NULL, cJSON_CreateObject());
+        add(b, object, "domain", text(o->domain));
+        add(b, object, "name", text(o->name));
+        add(b, object, "count", cJSON_CreateNumber(o->count));
+        add(b, object, "supported", cJSON_CreateBool(o->is_supported));
+        add(b, object, "gradient", cJSON_CreateBool(o->has_gradient));
+    }
+}
+
+gradcam_status gc_json_inspection(gc_json_sink *sink, const gradcam_inspection_info *info,
+                                  gradcam_error *error)
+{
+    if (!sink->on)
+        return GRADCAM_OK;
+    builder b = {true};
+    cJSON *const root = cJSON_CreateObject();
+    add(&b, root, "model", text(info->path));
+    add(&b, root, "producer", text(info->producer));
+    add(&b, root, "ir_version", cJSON_CreateNumber((double)info->ir_version));
+    cJSON *const opsets = add(&b, root, "opsets", cJSON_CreateObject());
+    for (size_t i = 0; i < info->opset_count; i++)
+        add(&b, opsets, info->opsets[i].domain,
+            cJSON_CreateNumber((double)info->opsets[i].version));
+    add_values(&b, root, "inputs", info->inputs, info->input_count);
+    add_values(&b, root, "outputs", info->outputs, info->output_count);
+    add(&b, root, "nodes", cJSON_CreateNumber((double)info->node_count));
+    add(&b, root, "functions", cJSON_CreateNumber((double)info->function_count));
+    add_operators(&b, root, info);
+    add(&b, root, "parameters", cJSON_CreateNumber((double)info->parameters));
+    add(&b, root, "parameter_bytes", cJSON_CreateNumber((double)info->parameter_bytes));
+    add(&b, root, "macs",
+        info->macs >= 0 ? cJSON_CreateNumber((double)info->macs) : cJSON_CreateNull());
+    if (info->has_layer)
+        add_layer(&b, root, &info->layer);
+    else
+        add(&b, root, "layer", cJSON_CreateNull());
+    cJSON *const problems = add(&b, root, "problems", cJSON_CreateArray());
+    for (size_t i = 0; i < info->problem_count; i++)
+        add(&b, problems, NULL, text(info->problems[i]));
+    add(&b, root, "supported", cJSON_CreateBool(info->problem_count == 0));
     return emit(sink, &b, root, error);
 }
 

@@ -28,6 +28,10 @@ gradcam_status gc_json_picture(gc_json_sink *sink, const gc_session *session, co
                                const gradcam_explanation *explanation, const gc_map_files *files,
                                int top, gradcam_error *error);
 
+/** What a model is made of. */
+gradcam_status gc_json_inspection(gc_json_sink *sink, const gradcam_inspection_info *info,
+                                  gradcam_error *error);
+
 /** The layers of the session. */
 gradcam_status gc_json_layers(gc_json_sink *sink, const gc_session *session, gradcam_error *error);
 

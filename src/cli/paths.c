@@ -23,11 +23,18 @@ static bool ends_with(const char *name, const char *const *endings, size_t count
     return false;
 }
 
+static const char *const readable_endings[] = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
+                                               ".webp", ".tif",  ".tiff", ".bmp"};
+enum { READABLE_COUNT = sizeof readable_endings / sizeof readable_endings[0] };
+
+const char *gc_picture_ending(size_t index)
+{
+    return index < READABLE_COUNT ? readable_endings[index] : NULL;
+}
+
 static bool is_readable_name(const char *name)
 {
-    static const char *const endings[] = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
-                                          ".webp", ".tif",  ".tiff", ".bmp"};
-    return ends_with(name, endings, sizeof endings / sizeof endings[0]);
+    return ends_with(name, readable_endings, READABLE_COUNT);
 }
 
 static bool is_writable_name(const char *name)
@@ -129,8 +136,8 @@ static gradcam_status check_single(const char *option, const char *path, bool is
                                    gradcam_error *error)
 {
     GC_FAIL_IF(path != NULL && is_several, error, GRADCAM_ERROR_ARGUMENT,
-               "%s names one file (%s), but several pictures or classes are asked for. Name a "
-               "folder: -o maps/.",
+               "%s names one file (%s), but several pictures or maps are asked for. Name a folder: "
+               "-o maps/.",
                option, path);
     return GRADCAM_OK;
 }
@@ -223,47 +230,87 @@ gradcam_status gc_naming_base(gc_naming *naming, const char *picture, const char
     return gc_arena_format(naming->arena, base, error, "%s%s", naming->folder, candidate);
 }
 
-/* The first of the synonyms in a label, fit for a file name: "tabby, tabby cat" is "tabby". Bytes
- * above 127 are UTF-8 and stay. */
-static void label_for_name(const char *label, char *out)
+/* Text fit for a file name, up to `stop`: bytes above 127 are UTF-8 and stay. */
+static void text_for_name(const char *text, char stop, char *out)
 {
     size_t length = 0;
-    for (; *label != '\0' && *label != ',' && length < LABEL_LIMIT; label++) {
-        const unsigned char c = (unsigned char)*label;
-        if (isalnum(c) || c >= 128 || c == '_')
-            out[length++] = *label;
+    for (; *text != '\0' && *text != stop && length < LABEL_LIMIT; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (isalnum(c) || c >= 128 || c == '_' || c == '+')
+            out[length++] = *text;
         else if (length > 0 && out[length - 1] != '-')
             out[length++] = '-';
     }
     /* Do not cut a character in two. */
-    while (length > 0 && ((unsigned char)*label & 0xC0) == 0x80)
-        label--, length--;
+    while (length > 0 && ((unsigned char)*text & 0xC0) == 0x80)
+        text--, length--;
     while (length > 0 && out[length - 1] == '-')
         length--;
     out[length] = '\0';
 }
 
-static gradcam_status class_suffix(const gc_naming *naming, const gradcam_prediction *prediction,
-                                   const char **suffix, gradcam_error *error)
+static bool differs(const char *a, const char *b)
 {
+    return strcmp(a, b) != 0;
+}
+
+gc_variety gc_variety_of(const gradcam_explanation *explanation)
+{
+    gc_variety v = {false, false, false};
+    const gradcam_map *const first = gradcam_explanation_map(explanation, 0);
+    const gradcam_map *map = NULL;
+    for (size_t i = 1; (map = gradcam_explanation_map(explanation, i)) != NULL; i++) {
+        v.targets |= differs(map->target, first->target);
+        v.methods |= differs(map->method, first->method);
+        v.layers |= map->layer.index >= 0 && first->layer.index >= 0 &&
+                    map->layer.index != first->layer.index;
+    }
+    return v;
+}
+
+/* ".281-tabby": a class by its index and the first of its synonyms; another target by its text. */
+static gradcam_status target_suffix(const gc_naming *naming, const gradcam_map *map,
+                                    const char **suffix, gradcam_error *error)
+{
+    const gradcam_prediction *const p = &map->prediction;
     char label[LABEL_LIMIT + 1] = "";
-    *suffix = "";
-    if (prediction == NULL)
-        return GRADCAM_OK;
-    if (prediction->label != NULL)
-        label_for_name(prediction->label, label);
-    return gc_arena_format(naming->arena, suffix, error, ".%d%s%s", prediction->index,
+    const size_t digits = strspn(map->target, "0123456789");
+    if (p->index < 0 || map->target[digits] != '\0') {
+        text_for_name(map->target, '\0', label);
+        return gc_arena_format(naming->arena, suffix, error, ".%s", label);
+    }
+    if (p->label != NULL)
+        text_for_name(p->label, ',', label);
+    return gc_arena_format(naming->arena, suffix, error, ".%d%s%s", p->index,
                            label[0] != '\0' ? "-" : "", label);
 }
 
-gradcam_status gc_naming_files(const gc_naming *naming, const char *base,
-                               const gradcam_prediction *prediction, gc_map_files *files,
-                               gradcam_error *error)
+static gradcam_status suffix_of(const gc_naming *naming, const gradcam_map *map, gc_variety v,
+                                const char **suffix, gradcam_error *error)
+{
+    char method[LABEL_LIMIT + 1] = "", layer[LABEL_LIMIT + 1] = "";
+    const char *target = "";
+    if (v.targets)
+        GC_TRY(target_suffix(naming, map, &target, error));
+    if (v.methods)
+        text_for_name(map->method, '\0', method);
+    if (v.layers && map->layer.index >= 0)
+        snprintf(layer, sizeof layer, "layer%d", map->layer.index);
+    GC_TRY(gc_arena_format(naming->arena, suffix, error, "%s%s%s%s%s", target,
+                           method[0] != '\0' ? "." : "", method, layer[0] != '\0' ? "." : "",
+                           layer));
+    if (map->part >= 0)
+        GC_TRY(gc_arena_format(naming->arena, suffix, error, "%s.%d", *suffix, map->part + 1));
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_naming_files(const gc_naming *naming, const char *base, const gradcam_map *map,
+                               gc_variety variety, gc_map_files *files, gradcam_error *error)
 {
     const gc_settings *const s = naming->settings;
     const char *suffix = NULL;
     *files = (gc_map_files){naming->overlay, s->heatmap.path, s->npy.path};
-    GC_TRY(class_suffix(naming, prediction, &suffix, error));
+    GC_TRY(suffix_of(naming, map, variety, &suffix, error));
     if (files->overlay == NULL)
         GC_TRY(gc_arena_format(naming->arena, &files->overlay, error, "%s%s.gradcam.png", base,
                                suffix));

@@ -18,6 +18,10 @@
 /** Endings of pictures that can be written, for messages. */
 #define GC_PICTURE_ENDINGS ".png, .jpg, .jpeg or .webp"
 
+/** Endings of the pictures that are looked for in folders, by index, as ".jpg"; NULL past the last.
+ */
+const char *gc_picture_ending(size_t index);
+
 /** Adds `argument` to `pictures`; if it is a folder, the pictures in it, sorted, without those this
  *  tool wrote. The names belong to `arena`. */
 gradcam_status gc_pictures_add(gc_arena *arena, gc_texts *pictures, const char *argument,
@@ -63,10 +67,14 @@ typedef struct gc_map_files {
 gradcam_status gc_naming_base(gc_naming *naming, const char *picture, const char **base,
                               gradcam_error *error);
 
-/** `prediction` NULL: the only map of its picture, whose name needs no class. */
-gradcam_status gc_naming_files(const gc_naming *naming, const char *base,
-                               const gradcam_prediction *prediction, gc_map_files *files,
-                               gradcam_error *error);
+/** In what the maps of one picture differ: only that is part of their names. */
+typedef struct gc_variety {
+    bool targets, methods, layers;
+} gc_variety;
+gc_variety gc_variety_of(const gradcam_explanation *explanation);
+
+gradcam_status gc_naming_files(const gc_naming *naming, const char *base, const gradcam_map *map,
+                               gc_variety variety, gc_map_files *files, gradcam_error *error);
 
 /** Makes the folder of -o where it is missing. */
 gradcam_status gc_naming_make_folder(const gc_naming *naming, gradcam_error *error);

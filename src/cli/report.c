@@ -79,10 +79,27 @@ static void print_layer(const gradcam_layer *layer)
     fputc('\n', stdout);
 }
 
+/* All chosen layers, as far as a screen holds them. */
+static void print_targets(const gc_session *session)
+{
+    enum { MOST = 8 };
+    size_t count = 0;
+    int shown = 0;
+    const gradcam_layer *const layers = gradcam_explainer_layers(session->explainer, &count);
+    for (size_t i = 0; i < count; i++) {
+        shown += layers[i].is_target != 0;
+        if (layers[i].is_target && shown <= MOST)
+            print_layer(&layers[i]);
+    }
+    if (shown > MOST) {
+        print_key("");
+        printf("and %d more\n", shown - MOST);
+    }
+}
+
 void gc_report_session(const gc_session *session, bool with_layer, bool verbose)
 {
     const gradcam_input_info *const input = session->input;
-    const gradcam_layer *const target = with_layer ? find_target(session) : NULL;
     print_key("Model");
     gc_print_text(stdout, input->model_path);
     fputc('\n', stdout);
@@ -96,9 +113,8 @@ void gc_report_session(const gc_session *session, bool with_layer, bool verbose)
     fputc('\n', stdout);
     if (verbose)
         print_preprocessing(input);
-    if (target != NULL)
-        print_layer(target);
     if (with_layer) {
+        print_targets(session);
         print_key("Score");
         gc_print_text(stdout, input->score);
         fputc('\n', stdout);
@@ -157,6 +173,23 @@ const char *gc_map_advice(gradcam_map_state state)
     return "";
 }
 
+/* A class is told by its label; another target by its text and score. */
+static bool is_class(const gradcam_map *map)
+{
+    const size_t digits = strspn(map->target, "0123456789");
+    return map->prediction.index >= 0 && digits > 0 && map->target[digits] == '\0';
+}
+
+static void print_target(const gradcam_map *map)
+{
+    if (is_class(map)) {
+        print_class(&map->prediction);
+        return;
+    }
+    gc_print_text(stdout, map->target);
+    printf(", score %.4g", map->score);
+}
+
 static void print_files(const gc_map_files *files)
 {
     const char *const paths[] = {files->overlay, files->heatmap, files->npy};
@@ -170,12 +203,24 @@ static void print_files(const gc_map_files *files)
     fputc('\n', stdout);
 }
 
-void gc_report_map(const gradcam_map *map, const gc_map_files *files)
+void gc_report_map(const gradcam_map *map, const gc_map_files *files, bool with_layer)
 {
     fputc('\n', stdout);
     print_key("Explained");
-    print_class(&map->prediction);
+    print_target(map);
     fputc('\n', stdout);
+    if (strcmp(map->method, "gradcam") != 0) {
+        print_key("Method");
+        gc_print_text(stdout, map->method);
+        if (map->part >= 0)
+            printf(", map %d", map->part + 1);
+        fputc('\n', stdout);
+    }
+    if (with_layer) {
+        print_key("Layer");
+        gc_print_text(stdout, map->layer.name);
+        fputc('\n', stdout);
+    }
     print_key("Map");
     printf("%d x %d, %.4g to %.4g before the ReLU", map->width, map->height, (double)map->minimum,
            (double)map->maximum);
@@ -196,8 +241,14 @@ void gc_report_map(const gradcam_map *map, const gc_map_files *files)
 void gc_report_map_line(const char *picture, const gradcam_map *map, const gc_map_files *files)
 {
     gc_print_text(stdout, picture);
-    printf("  %.2f %%  ", 100.0 * (double)map->prediction.probability);
-    print_class(&map->prediction);
+    fputs("  ", stdout);
+    if (is_class(map))
+        printf("%.2f %%  ", 100.0 * (double)map->prediction.probability);
+    print_target(map);
+    if (strcmp(map->method, "gradcam") != 0) {
+        fputs("  ", stdout);
+        gc_print_text(stdout, map->method);
+    }
     if (map->state != GRADCAM_MAP_OK)
         printf("  [%s]", gradcam_map_state_text(map->state));
     fputs("  -> ", stdout);

@@ -21,7 +21,7 @@ void gc_report_session(const gc_session *session, bool with_layer, bool verbose)
 void gc_report_predictions(const char *picture, const gradcam_explanation *explanation, int top);
 
 /** One map and where it was written. */
-void gc_report_map(const gradcam_map *map, const gc_map_files *files);
+void gc_report_map(const gradcam_map *map, const gc_map_files *files, bool with_layer);
 
 /** A map in one line, for runs over many pictures. */
 void gc_report_map_line(const char *picture, const gradcam_map *map, const gc_map_files *files);

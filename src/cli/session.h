@@ -18,7 +18,7 @@ void gc_session_close(gc_session *session);
 
 /** Explains a picture, or the tensor of --input-npy (then `picture` may be NULL). */
 gradcam_status gc_session_explain(const gc_session *session, const gc_settings *settings,
-                                  const char *picture, const int *classes, size_t class_count,
+                                  const char *picture, const gradcam_request *request,
                                   gradcam_explanation **explanation, gradcam_error *error);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options that several commands share. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -13,12 +15,16 @@ void gc_settings_init(gc_settings *settings)
     *settings = (gc_settings){.top = 5, .npy_kind = GRADCAM_NPY_RAW};
     gradcam_explainer_options_init(&settings->explainer);
     gradcam_render_options_init(&settings->render);
+    gradcam_request_init(&settings->request);
 }
 
 void gc_settings_free(gc_settings *settings)
 {
     gc_texts_free(&settings->arguments);
     gc_texts_free(&settings->classes);
+    gc_texts_free(&settings->targets);
+    gc_texts_free(&settings->methods);
+    gc_texts_free(&settings->layers);
 }
 
 /* "224" or "320x240", width first. */
@@ -45,17 +51,24 @@ static gradcam_status set_crop(const gc_option *option, const char *value, void 
     return set_size(option, value, settings, error);
 }
 
+static const struct {
+    const char *name;
+    gradcam_fit fit;
+} fits[] = {{"stretch", GRADCAM_FIT_STRETCH},
+            {"crop", GRADCAM_FIT_CROP},
+            {"letterbox", GRADCAM_FIT_LETTERBOX}};
+enum { FIT_COUNT = sizeof fits / sizeof fits[0] };
+
+static const char *fit_name(size_t index)
+{
+    return index < FIT_COUNT ? fits[index].name : NULL;
+}
+
 static gradcam_status set_resize(const gc_option *option, const char *value, void *settings,
                                  gradcam_error *error)
 {
-    static const struct {
-        const char *name;
-        gradcam_fit fit;
-    } fits[] = {{"stretch", GRADCAM_FIT_STRETCH},
-                {"crop", GRADCAM_FIT_CROP},
-                {"letterbox", GRADCAM_FIT_LETTERBOX}};
     gradcam_explainer_options *const explainer = &((gc_settings *)settings)->explainer;
-    for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++)
+    for (size_t i = 0; i < FIT_COUNT; i++)
         if (strcmp(value, fits[i].name) == 0) {
             explainer->fit = fits[i].fit;
             return GRADCAM_OK;
@@ -114,21 +127,91 @@ static gradcam_status set_std(const gc_option *option, const char *value, void *
     return GRADCAM_OK;
 }
 
+static gradcam_status set_fusion(const gc_option *option, const char *value, void *settings,
+                                 gradcam_error *error)
+{
+    static const char *const names[] = {"none", "mean", "max", "product"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(value, names[i]) == 0) {
+            ((gc_settings *)settings)->request.fusion = (gradcam_fusion)i;
+            return GRADCAM_OK;
+        }
+    return gc_fail(error, GRADCAM_ERROR_ARGUMENT, "--%s: '%s' is not one of mean, max, product.",
+                   option->name, value);
+}
+
+/* "augment", "eigen", "noise" or "noise=N". */
+static gradcam_status set_smoothing(const gc_option *option, const char *value, void *settings,
+                                    gradcam_error *error)
+{
+    enum { STANDARD_SAMPLES = 16, MOST_SAMPLES = 100000 };
+    gradcam_request *const request = &((gc_settings *)settings)->request;
+    if (strcmp(value, "augment") == 0)
+        request->smooth_augment = 1;
+    else if (strcmp(value, "eigen") == 0)
+        request->smooth_eigen = 1;
+    else if (strcmp(value, "noise") == 0)
+        request->smooth_noise = STANDARD_SAMPLES;
+    else if (strncmp(value, "noise=", 6) != 0 ||
+             !gc_parse_integer(value + 6, 1, MOST_SAMPLES, &request->smooth_noise))
+        return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
+                       "--%s: '%s' is not one of augment, eigen, noise, noise=N.", option->name,
+                       value);
+    return GRADCAM_OK;
+}
+
+static gradcam_status set_seed(const gc_option *option, const char *value, void *settings,
+                               gradcam_error *error)
+{
+    char *end = NULL;
+    errno = 0;
+    ((gc_settings *)settings)->request.seed = strtoull(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0' || value[0] == '-')
+        return gc_fail(error, GRADCAM_ERROR_ARGUMENT, "--%s: '%s' is not a whole number from 0 on.",
+                       option->name, value);
+    return GRADCAM_OK;
+}
+
 #define AT(member) .offset = offsetof(gc_settings, member)
+
+static const gc_option method_rows[] = {
+    {"method", 0, "METHOD", .set = gc_set_list, AT(methods),
+     .help = "How to explain, perhaps with settings, such as gradcam++ or scorecam:channels=64; "
+             "may be repeated; 'gradcam methods' lists them. Default: gradcam"},
+    {"class", 0, "X", .set = gc_set_list, AT(classes),
+     .help = "Class to explain: index, label or a part of one; may be repeated. Default: the "
+             "predicted class"},
+    {"target", 0, "TARGET", .set = gc_set_list, AT(targets),
+     .help = "Something else to explain, such as prob:tabby, diff:cat,dog, top:3 or "
+             "'boxes[0,12,4]'; may be repeated; 'gradcam targets' lists them"},
+    {"at", 0, "X,Y", .set = gc_set_text, AT(at),
+     .help = "For a network that makes a map of classes: explain the class predicted at this pixel "
+             "of the picture, or the classes given, there"},
+    {"counterfactual", 0, NULL, .set = gc_set_int_switch, AT(request.counterfactual),
+     .help = "What speaks against the target: negated gradients"},
+    {"fuse", 0, "HOW", .set = set_fusion,
+     .help = "One map of several layers: mean, max or product (Refine-CAM)"},
+    {"smooth", 0, "HOW", .set = set_smoothing,
+     .help = "augment: mean over the mirrored picture and three contrasts; eigen: first principal "
+             "component; noise or noise=N: mean over N noisy inputs (16); may be repeated"},
+    {"sigma", 0, "S", .set = gc_set_number, AT(request.noise_sigma), .maximum = 10,
+     .help = "Size of that noise as a share of the input's range; default 0.15"},
+    {"seed", 0, "N", .set = set_seed, .help = "Of all random numbers; default 0"},
+};
 
 static const gc_option network_rows[] = {
     {"labels", 0, "FILE", .set = gc_set_text, AT(labels),
      .help = "Class names, one a line. Default: config.json beside the model, then its metadata"},
-    {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset),
+    {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset), .choice = gc_preprocessing_name,
      .help = "Preprocessing: torchvision, timm, tf, caffe, unit or raw. Default: "
              "preprocessor_config.json beside the model, then its metadata, then torchvision"},
     {"size", 0, "N|WxH", .set = set_size,
      .help = "Size of the network's input where the model leaves it free; default 224"},
-    {"resize", 0, "HOW", .set = set_resize,
+    {"resize", 0, "HOW", .set = set_resize, .choice = fit_name,
      .help =
          "How a picture gets that size: stretch, crop (centre), letterbox (grey borders), or N: "
          "short edge to N pixels, then crop"},
-    {"fit", 0, "HOW", .set = set_resize, .help = "The same as --resize"},
+    {"fit", 0, "HOW", .set = set_resize, .choice = fit_name, .help = "The same as --resize"},
     {"crop", 0, "N|WxH", .set = set_crop, .help = "The same as --size N --resize crop"},
     {"mean", 0, "A,B,C", .set = set_mean,
      .help = "Subtracted from pixels in [0,1]; one number or one a channel"},
@@ -138,9 +221,14 @@ static const gc_option network_rows[] = {
 };
 
 static const gc_option layer_rows[] = {
-    {"layer", 0, "LAYER", .set = gc_set_text, AT(explainer.layer),
-     .help = "Name, unique part of a name, or index as listed by 'gradcam layers'. Default: the "
-             "last layer that still has a height and a width"},
+    {"layer", 0, "LAYER", .set = gc_set_list, AT(layers),
+     .help =
+         "Name, unique part of a name, or index as listed by 'gradcam layers'; a pattern with * "
+         "and ?; or all, for all convolutions; may be repeated. Default: the last layer that "
+         "still has a height and a width"},
+    {"tokens", 0, "HxW+K", .set = gc_set_text, AT(explainer.tokens),
+     .help = "Transformers: a grid of H x W tokens after K others (class token, ...). Default: "
+             "found from the shapes"},
     {"after-activation", 0, NULL, .set = gc_set_int_switch, AT(explainer.after_activation),
      .help = "Differentiate after a final Softmax or Sigmoid, not before it"},
 };
@@ -170,5 +258,6 @@ static const gc_option report_rows[] = {
 
 const gc_option_table gc_options_network = TABLE("Model and input", network_rows);
 const gc_option_table gc_options_layer = TABLE("Layer and score", layer_rows);
+const gc_option_table gc_options_method = TABLE("Method and target", method_rows);
 const gc_option_table gc_options_picture = TABLE("Pictures and predictions", picture_rows);
 const gc_option_table gc_options_report = TABLE("Report", report_rows);

@@ -63,6 +63,32 @@ static gradcam_status end_contribution(gc_plan *plan, int value, int item, gradc
     return item == gradient ? GRADCAM_OK : add_up(plan, gradient, item, error);
 }
 
+/* Guided backpropagation: what reaches a rectifier counts only where it is positive. The gradient
+ * of the rectifier's output itself, where somebody observes it, becomes the rectified one. */
+static bool is_rectifier(const gc_node *node)
+{
+    return strcmp(node->op, "Relu") == 0 || strcmp(node->op, "Clip") == 0;
+}
+
+static gradcam_status guide(gc_plan *plan, int value, gradcam_error *error)
+{
+    const int item = gc_gradient_item(plan, value);
+    const gc_layout layout = plan->items[item].home;
+    gc_step *step = NULL;
+    int slot = GC_NO_SLOT;
+    gc_tensor type = plan->items[item].type;
+    type.layout = layout;
+    GC_TRY(gc_slot_add(plan, gc_tensor_bytes(&type), &slot, error));
+    GC_TRY(gc_step_add(plan, GC_STEP_GUIDE, 2, &step, error));
+    const gc_tensor view = gc_tensor_physical(&type);
+    gc_step_set(plan, step, 0, &view, plan->items[item].slots[layout]);
+    gc_step_set(plan, step, 1, &view, slot);
+    for (int i = 0; i < GC_LAYOUT_COUNT; i++)
+        plan->items[item].slots[i] = GC_NO_SLOT;
+    plan->items[item].slots[layout] = slot;
+    return GRADCAM_OK;
+}
+
 /* An output nobody differentiated (one part of a Split, say) has the gradient 0. */
 static gradcam_status zero_gradient(gc_plan *plan, int value, gradcam_error *error)
 {
@@ -264,19 +290,38 @@ static bool wants_any(const gc_plan *plan, const gc_node *node)
     return false;
 }
 
-gradcam_status gc_backward_build(gc_plan *plan, int target, gradcam_error *error)
+/* Targets that passes have made one value share a seed, too. */
+static gradcam_status add_seeds(gc_plan *plan, const gc_plan_request *request, gradcam_error *error)
 {
-    const int seed = gc_gradient_item(plan, target);
+    const size_t count = (size_t)request->target_count;
+    plan->seed_count = request->target_count;
+    GC_TRY(gc_arena_new(plan->arena, &plan->seeds, count, sizeof(gc_tensor), error));
+    GC_TRY(gc_arena_new(plan->arena, &plan->seed_slots, count, sizeof(int), error));
+    for (int i = 0; i < request->target_count; i++) {
+        const int target = gc_graph_resolve(plan->graph, request->targets[i]);
+        const int item = gc_gradient_item(plan, target);
+        plan->seeds[i] = plan->graph->values[target].type;
+        if (!plan->items[item].exists)
+            GC_TRY(gc_item_place(plan, item, GC_LAYOUT_PLAIN, GC_NO_SLOT, error));
+        plan->seed_slots[i] = plan->items[item].slots[GC_LAYOUT_PLAIN];
+        plan->slots[plan->seed_slots[i]].is_pinned = true;
+    }
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,
+                                 gradcam_error *error)
+{
     plan->phase = GC_PHASE_BACKWARD;
-    GC_TRY(gc_item_place(plan, seed, GC_LAYOUT_PLAIN, GC_NO_SLOT, error));
-    plan->seed_slot = plan->items[seed].slots[GC_LAYOUT_PLAIN];
-    plan->slots[plan->seed_slot].is_pinned = true;
+    GC_TRY(add_seeds(plan, request, error));
     for (int n = plan->graph->node_count - 1; n >= 0; n--) {
         const gc_node *const node = &plan->graph->nodes[n];
         bool taken = false;
         if (!has_gradient(plan, node) || !wants_any(plan, node))
             continue;
         plan->node = node;
+        if (plan->can_guide && is_rectifier(node))
+            GC_TRY(guide(plan, node->outputs[0], error));
         GC_TRY(conv_backward(plan, node, &taken, error));
         if (!taken)
             GC_TRY(plain_backward(plan, node, error));

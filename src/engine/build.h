@@ -39,6 +39,7 @@ typedef enum gc_step_kind {
     GC_STEP_KERNEL,   /**< oneDNN */
     GC_STEP_ADD,      /**< tensors[2] = tensors[0] + tensors[1] */
     GC_STEP_ZERO,     /**< tensors[0] = 0 */
+    GC_STEP_GUIDE,    /**< tensors[1] = tensors[0], only its positive part where plan->is_guided */
     GC_STEP_CLEAR     /**< Zero the channels of tensors[0] that only pad a block. */
 } gc_step_kind;
 
@@ -65,6 +66,7 @@ struct gc_plan {
     gc_dnnl *dnnl;
     gc_arena *arena;
     bool plain;
+    bool can_guide, is_guided;
     gc_item *items; /**< Activations of all values, then their gradients, then temporaries. */
     int item_count;
     size_t item_capacity;
@@ -84,9 +86,9 @@ struct gc_plan {
     int (*readers)[2]; /**< The first two nodes that read each value; valid where `uses` says so. */
     void *block;
     size_t block_bytes;
-    gc_tensor *feeds, *fetches, *gradients, seed;
-    int *feed_slots, *fetch_slots, *gradient_slots, seed_slot;
-    int feed_count, fetch_count, gradient_count;
+    gc_tensor *feeds, *fetches, *gradients, *seeds;
+    int *feed_slots, *fetch_slots, *gradient_slots, *seed_slots;
+    int feed_count, fetch_count, gradient_count, seed_count;
 };
 
 /* ---- Slots and items (build.c) -------------------------------------------------------------- */
@@ -168,8 +170,9 @@ gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_err
 /** The oneDNN form of a Conv; false where it is none (weights that are not constant, ...). */
 bool gc_conv_spec_of(gc_plan *plan, const gc_node *node, gc_conv_spec *spec);
 
-/** Plans all nodes of the region backward. */
-gradcam_status gc_backward_build(gc_plan *plan, int target, gradcam_error *error);
+/** Plans all nodes of the region backward, from the seeds of the request's targets. */
+gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,
+                                 gradcam_error *error);
 
 /* ---- Fusion (fuse.c) ------------------------------------------------------------------------ */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/build.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ static gradcam_status find_region(gc_plan *plan, const gc_plan_request *request,
                 for (int o = 0; o < g->nodes[n].output_count; o++)
                     if (g->nodes[n].outputs[o] != GC_ABSENT)
                         plan->in_region[g->nodes[n].outputs[o]] = true;
-    leads[gc_graph_resolve(g, request->target)] = true;
+    for (int i = 0; i < request->target_count; i++)
+        leads[gc_graph_resolve(g, request->targets[i])] = true;
     for (int n = g->node_count - 1; n >= 0; n--)
         for (int o = 0; o < g->nodes[n].output_count; o++)
             if (g->nodes[n].outputs[o] != GC_ABSENT && leads[g->nodes[n].outputs[o]])
@@ -60,7 +62,7 @@ static gradcam_status check_layers(const gc_plan *plan, const gc_plan_request *r
                    "the layer '%s' does not influence the score '%s'; choose one that the score is "
                    "computed from (gradcam layers lists them)",
                    plan->graph->values[request->layers[i]].name,
-                   plan->graph->values[request->target].name);
+                   plan->graph->values[request->targets[0]].name);
     }
     return GRADCAM_OK;
 }
@@ -166,14 +168,15 @@ static gradcam_status make_graph(gc_plan *plan, const gc_graph *graph,
     int *targets = NULL;
     bool *observed = NULL;
     int count = 0;
-    const size_t room = (size_t)(request->fetch_count + request->layer_count) + 1;
+    const size_t room =
+        (size_t)request->fetch_count + (size_t)request->layer_count + (size_t)request->target_count;
     GC_TRY(gc_arena_new(plan->arena, &targets, room, sizeof *targets, error));
     for (int i = 0; i < request->fetch_count; i++)
         targets[count++] = request->fetches[i];
     for (int i = 0; i < request->layer_count; i++)
         targets[count++] = request->layers[i];
-    if (request->target >= 0)
-        targets[count++] = request->target;
+    for (int i = 0; i < request->target_count; i++)
+        targets[count++] = request->targets[i];
     GC_TRY(gc_specialize(&plan->graph, graph, request->feeds, request->feed_count, targets, count,
                          error));
     GC_TRY(gc_arena_new(plan->arena, &observed, (size_t)plan->graph->value_count, sizeof *observed,
@@ -210,7 +213,7 @@ static gradcam_status make_tables(gc_plan *plan, const gc_plan_request *request,
                         error));
     GC_TRY(gc_count_uses(plan->graph, &plan->uses, error));
     GC_TRY(list_readers(plan, error));
-    if (request->target >= 0) {
+    if (request->target_count > 0) {
         GC_TRY(find_region(plan, request, error));
         GC_TRY(check_layers(plan, request, error));
         keep_region(plan);
@@ -232,10 +235,8 @@ static gradcam_status build(gc_plan *plan, const gc_graph *graph, const gc_plan_
     GC_TRY(build_forward(plan, error));
     plan->node = NULL;
     GC_TRY(export_fetches(plan, request, error));
-    if (request->target >= 0) {
-        const int target = gc_graph_resolve(plan->graph, request->target);
-        GC_TRY(gc_backward_build(plan, target, error));
-        plan->seed = plan->graph->values[target].type;
+    if (request->target_count > 0) {
+        GC_TRY(gc_backward_build(plan, request, error));
         GC_TRY(export_gradients(plan, request, error));
     }
     return GRADCAM_OK;
@@ -273,8 +274,8 @@ static gradcam_status bind(gc_plan *plan, gradcam_error *error)
         plan->fetches[i].data = address(plan, plan->fetch_slots[i]);
     for (int i = 0; i < plan->gradient_count; i++)
         plan->gradients[i].data = address(plan, plan->gradient_slots[i]);
-    if (plan->seed_slot != GC_NO_SLOT)
-        plan->seed.data = address(plan, plan->seed_slot);
+    for (int i = 0; i < plan->seed_count; i++)
+        plan->seeds[i].data = address(plan, plan->seed_slots[i]);
     return GRADCAM_OK;
 }
 
@@ -290,6 +291,17 @@ static void add(const gc_step *step)
         sum[i] = a[i] + b[i];
 }
 
+static void guide(const gc_plan *plan, const gc_step *step)
+{
+    const float *const from = gc_floats(&step->tensors[0]);
+    float *const to = gc_floats(&step->tensors[1]);
+    const float lowest = plan->is_guided ? 0.0f : -INFINITY;
+    const int64_t count = gc_tensor_count(&step->tensors[0]);
+#pragma omp parallel for simd schedule(static) if (count > GC_PARALLEL_ELEMENTS)
+    for (int64_t i = 0; i < count; i++)
+        to[i] = from[i] < lowest ? lowest : from[i];
+}
+
 static void clear_padding(const gc_tensor *tensor)
 {
     const gc_spatial view = gc_spatial_of(tensor);
@@ -303,7 +315,7 @@ static void clear_padding(const gc_tensor *tensor)
     }
 }
 
-static gradcam_status run_step(gc_step *step, gradcam_error *error)
+static gradcam_status run_step(const gc_plan *plan, gc_step *step, gradcam_error *error)
 {
     switch (step->kind) {
     case GC_STEP_FORWARD:
@@ -320,6 +332,9 @@ static gradcam_status run_step(gc_step *step, gradcam_error *error)
     case GC_STEP_ZERO:
         memset(step->tensors[0].data, 0, gc_tensor_bytes(&step->tensors[0]));
         return GRADCAM_OK;
+    case GC_STEP_GUIDE:
+        guide(plan, step);
+        return GRADCAM_OK;
     case GC_STEP_CLEAR:
         clear_padding(&step->tensors[0]);
         return GRADCAM_OK;
@@ -331,7 +346,7 @@ static gradcam_status run(gc_plan *plan, gc_phase phase, gradcam_error *error)
 {
     for (int s = 0; s < plan->step_count; s++)
         if (plan->steps[s].phase == phase)
-            GC_TRY(run_step(&plan->steps[s], error));
+            GC_TRY(run_step(plan, &plan->steps[s], error));
     return GRADCAM_OK;
 }
 
@@ -343,7 +358,7 @@ gradcam_status gc_plan_create(gc_plan **plan, const gc_graph *graph, gc_packs *p
     GC_TRY(gc_new(plan, 1, sizeof **plan, error));
     (*plan)->packs = packs;
     (*plan)->plain = request->plain;
-    (*plan)->seed_slot = GC_NO_SLOT;
+    (*plan)->can_guide = request->guided;
     gradcam_status status = build(*plan, graph, request, error);
     if (status == GRADCAM_OK)
         status = bind(*plan, error);
@@ -387,9 +402,14 @@ const gc_tensor *gc_plan_fetch(const gc_plan *plan, int index)
     return &plan->fetches[index];
 }
 
-gc_tensor *gc_plan_seed(gc_plan *plan)
+gc_tensor *gc_plan_seed(gc_plan *plan, int index)
 {
-    return &plan->seed;
+    return &plan->seeds[index];
+}
+
+void gc_plan_set_guided(gc_plan *plan, bool on)
+{
+    plan->is_guided = on;
 }
 
 gradcam_status gc_plan_backward(gc_plan *plan, gradcam_error *error)
@@ -409,12 +429,13 @@ int gc_plan_step_count(const gc_plan *plan)
 
 gradcam_status gc_plan_run_step(gc_plan *plan, int step, gradcam_error *error)
 {
-    return run_step(&plan->steps[step], error);
+    return run_step(plan, &plan->steps[step], error);
 }
 
 const char *gc_plan_step_text(const gc_plan *plan, int step, char text[GC_STEP_TEXT])
 {
-    static const char *const kinds[] = {"plain", "plain", "oneDNN", "add", "zero", "clear"};
+    static const char *const kinds[] = {"plain", "plain", "oneDNN", "add",
+                                        "zero",  "guide", "clear"};
     static const char *const phases[] = {"setup", "forward", "backward"};
     const gc_step *const s = &plan->steps[step];
     const char *const op = s->node != NULL ? s->node->op : "reorder";

@@ -19,10 +19,12 @@ typedef struct gc_plan_request {
     int feed_count;
     const int *fetches; /**< Values to be readable after gc_plan_forward. */
     int fetch_count;
-    int target;        /**< Value that is differentiated, or -1 for a forward-only plan. */
-    const int *layers; /**< Values whose gradients are wanted. */
+    const int *targets; /**< Values that the score is computed from; none: a forward-only plan. */
+    int target_count;
+    const int *layers; /**< Values whose gradients are wanted; the targets depend on them. */
     int layer_count;
-    bool plain; /**< Only the plain kernels, no fusion: the reference in tests. */
+    bool guided; /**< gc_plan_set_guided will be used. */
+    bool plain;  /**< Only the plain kernels, no fusion: the reference in tests. */
 } gc_plan_request;
 
 /**
@@ -44,14 +46,18 @@ gradcam_status gc_plan_forward(gc_plan *plan, gradcam_error *error);
 /** Row-major; valid until the next forward. */
 const gc_tensor *gc_plan_fetch(const gc_plan *plan, int index);
 
-/** The gradient of the target, to be filled after gc_plan_forward and before each
- *  gc_plan_backward. */
-gc_tensor *gc_plan_seed(gc_plan *plan);
+/** The gradient of the score with respect to target `index`, to be filled after gc_plan_forward and
+ *  before each gc_plan_backward. Zero at first. */
+gc_tensor *gc_plan_seed(gc_plan *plan, int index);
+
+/** Whether rectifiers pass positive gradients only (guided backpropagation, Springenberg et al.
+ *  2015, arXiv:1412.6806), until it is set again. For plans made with `guided`. */
+void gc_plan_set_guided(gc_plan *plan, bool on);
 
 /** May be called several times for one forward. */
 gradcam_status gc_plan_backward(gc_plan *plan, gradcam_error *error);
 
-/** Row-major gradient of the target with respect to layer `index`; valid until the next call. */
+/** Row-major gradient of the score with respect to layer `index`; valid until the next call. */
 const gc_tensor *gc_plan_gradient(const gc_plan *plan, int index);
 
 /**

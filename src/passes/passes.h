@@ -44,6 +44,9 @@ gradcam_status gc_specialize(gc_graph **specialized, const gc_graph *graph, cons
                              int feed_count, const int *targets, int target_count,
                              gradcam_error *error);
 
+/** Multiply-accumulate operations of a specialised graph: of convolutions and matrix products. */
+int64_t gc_count_macs(const gc_graph *graph);
+
 /** The value that stands for `value` now. */
 int gc_graph_resolve(const gc_graph *graph, int value);
 

@@ -23,10 +23,13 @@ INPUT = {
     "std": [NUMBER],
 }
 MAP = {
-    "class_index": int,
+    "class_index": (int, None),
     "label": (str, None),
+    "target": str,
+    "score": (int, float, None),
     "method": str,
-    "layer": {"name": str, "index": int, "shape": SHAPE, "reason": (str, None)},
+    "part": (int, None),
+    "layer": {"name": str, "index": (int, None), "shape": SHAPE, "reason": (str, None)},
     "min": (int, float, None),
     "max": (int, float, None),
     "status": str,

@@ -6,11 +6,12 @@
  *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after]
  *
  * DIMS is like 1x3x224x224. Writes PREFIX.{logits,activation,gradient,map}.f32 and prints one line
- * "layer NAME output TENSOR shape S classes N class C ...".
+ * "layer NAME output TENSOR shape S classes N class C ... forward_ms T backward_ms T".
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cam/layers.h"
 #include "cam/method.h"
@@ -25,9 +26,17 @@ typedef struct run {
     gc_layers layers;
     gc_target target;
     gc_feed feed;
-    int64_t classes;
+    int64_t classes, positions;
     int class_index;
+    double forward_ms, backward_ms;
 } run;
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
 
 static void parse_dims(const char *text, gc_tensor *type)
 {
@@ -57,17 +66,17 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
     const int targets[] = {r->target.score, r->target.logits};
     GC_TRY(gc_specialize(&r->specialized, r->graph, &r->feed, 1, targets, 2, error));
     GC_TRY(gc_layers_find(&r->layers, r->specialized,
-                          gc_graph_resolve(r->specialized, r->target.score), r->feed.type.rank,
-                          error));
-    if (strcmp(layer, "-") != 0)
-        GC_TRY(gc_layers_select(&r->layers, r->specialized, r->graph, layer, error));
+                          gc_graph_resolve(r->specialized, r->target.score), NULL, error));
+    GC_TRY(gc_layers_select(&r->layers, r->specialized, r->graph,
+                            strcmp(layer, "-") != 0 ? layer : NULL, error));
     const int chosen = r->layers.items[r->layers.chosen].value;
     const int fetches[] = {r->target.logits, chosen};
     const gc_plan_request request = {.feeds = &r->feed,
                                      .feed_count = 1,
                                      .fetches = fetches,
                                      .fetch_count = 2,
-                                     .target = r->target.score,
+                                     .targets = &r->target.score,
+                                     .target_count = 1,
                                      .layers = &chosen,
                                      .layer_count = 1,
                                      .plain = plain};
@@ -76,9 +85,11 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
 
 static gradcam_status explain(run *r, float *map, gradcam_error *error)
 {
+    const double start = now_ms();
     GC_TRY(gc_plan_forward(r->plan, error));
+    r->forward_ms = now_ms() - start;
     const gc_tensor *const logits = gc_plan_fetch(r->plan, 0);
-    gc_tensor *const seed = gc_plan_seed(r->plan);
+    gc_tensor *const seed = gc_plan_seed(r->plan, 0);
     if (r->class_index < 0) {
         r->class_index = 0;
         for (int64_t i = 1; i < r->classes; i++)
@@ -87,11 +98,27 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
     }
     memset(seed->data, 0, gc_tensor_bytes(seed));
     gc_floats(seed)[r->class_index] = 1.0f;
+    const double middle = now_ms();
     GC_TRY(gc_plan_backward(r->plan, error));
+    r->backward_ms = now_ms() - middle;
     const gc_tensor *const a = gc_plan_fetch(r->plan, 1), *const g = gc_plan_gradient(r->plan, 0);
-    const int64_t positions = gc_tensor_count(a) / a->dims[0] / a->dims[1];
-    gc_method_find("gradcam")->map(gc_floats(a), gc_floats(g), a->dims[1], positions, map);
-    return GRADCAM_OK;
+    const gc_axes *const axes = &r->layers.items[r->layers.chosen].axes;
+    int64_t grid[GC_MAX_GRID];
+    int grid_rank = 0;
+    float *planes = NULL;
+    r->positions = gc_axes_grid(axes, a, grid, &grid_rank);
+    const int64_t channels = gc_axes_channels(axes, a);
+    GC_TRY(gc_new(&planes, (size_t)(2 * channels * r->positions), sizeof *planes, error));
+    gc_axes_to_planes(axes, a, planes);
+    gc_axes_to_planes(axes, g, planes + channels * r->positions);
+    gc_case c = {.method = gc_method_find("gradcam"),
+                 .features = {.activation = planes,
+                              .gradient = planes + channels * r->positions,
+                              .channels = channels,
+                              .positions = r->positions}};
+    const gradcam_status status = gc_method_run(&c, map, error);
+    gc_free(planes);
+    return status;
 }
 
 static int write_floats(const char *prefix, const char *name, const float *data, int64_t count)
@@ -111,13 +138,15 @@ static int write_all(run *r, const char *prefix, const float *map)
     const gc_tensor *const g = gc_plan_gradient(r->plan, 0);
     const gc_candidate *const layer = &r->layers.items[r->layers.chosen];
     char shape[GC_SHAPE_TEXT];
-    printf("layer %s output %s shape %s classes %lld class %d candidates %d memory %zu\n",
+    printf("layer %s output %s shape %s classes %lld class %d candidates %d memory %zu "
+           "forward_ms %.3f backward_ms %.3f\n",
            layer->name, r->specialized->values[layer->value].name, gc_shape_text(a, shape),
-           (long long)r->classes, r->class_index, r->layers.count, gc_plan_memory(r->plan));
+           (long long)r->classes, r->class_index, r->layers.count, gc_plan_memory(r->plan),
+           r->forward_ms, r->backward_ms);
     return write_floats(prefix, "logits", gc_floats(logits), gc_tensor_count(logits)) |
            write_floats(prefix, "activation", gc_floats(a), gc_tensor_count(a)) |
            write_floats(prefix, "gradient", gc_floats(g), gc_tensor_count(g)) |
-           write_floats(prefix, "map", map, gc_tensor_count(a) / a->dims[0] / a->dims[1]);
+           write_floats(prefix, "map", map, r->positions);
 }
 
 static gradcam_status work(run *r, int argc, char **argv, gradcam_error *error)

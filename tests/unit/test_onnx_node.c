@@ -212,8 +212,7 @@ static gradcam_status run_plan(const gc_graph *graph, const feeds *f, gc_packs *
     const gc_plan_request request = {.feeds = f->feeds,
                                      .feed_count = f->count,
                                      .fetches = graph->outputs,
-                                     .fetch_count = graph->output_count,
-                                     .target = -1};
+                                     .fetch_count = graph->output_count};
     GC_TRY(gc_plan_create(&plan, graph, packs, &request, &error));
     for (int i = 0; i < f->count; i++)
         memcpy(gc_plan_feed(plan, i)->data, f->tensors[i].data, gc_tensor_bytes(&f->tensors[i]));

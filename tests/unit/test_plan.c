@@ -29,8 +29,8 @@ typedef struct setup {
     const op_case *c;
     gc_packs *packs;
     gc_feed feeds[MAX_VALUES];
-    int fetches[MAX_VALUES], layers[MAX_VALUES];
-    const gc_tensor *expected[MAX_VALUES], *gradients[MAX_VALUES], *seed;
+    int fetches[MAX_VALUES], layers[MAX_VALUES], targets[MAX_VALUES];
+    const gc_tensor *expected[MAX_VALUES], *gradients[MAX_VALUES], *seeds[MAX_VALUES];
     gc_plan_request request;
 } setup;
 
@@ -65,7 +65,7 @@ static bool prepare(setup *s, const op_case *c, bool plain)
     s->request = (gc_plan_request){.feeds = s->feeds,
                                    .fetches = s->fetches,
                                    .layers = s->layers,
-                                   .target = -1,
+                                   .targets = s->targets,
                                    .plain = plain};
     if (m->value_count > MAX_VALUES * 4 || m->input_count > MAX_VALUES)
         return false;
@@ -90,10 +90,8 @@ static bool prepare(setup *s, const op_case *c, bool plain)
         }
         if (seed == NULL)
             continue;
-        if (s->seed != NULL)
-            return false; /* several scores at once */
-        s->seed = seed;
-        s->request.target = v;
+        s->seeds[s->request.target_count] = seed;
+        s->targets[s->request.target_count++] = v;
     }
     /* A case that must fail has nothing to compare, but still must fail. */
     if (op_case_status(c) != GRADCAM_OK)
@@ -125,11 +123,16 @@ static void check_forward(tally *t, const setup *s, const gc_plan *plan)
 
 static gradcam_status check_backward(tally *t, const setup *s, gc_plan *plan, gradcam_error *error)
 {
-    gc_tensor *const seed = gc_plan_seed(plan);
-    for (int64_t i = 0; i < gc_tensor_count(seed); i++)
-        gc_floats(seed)[i] = 123.0f;
+    for (int k = 0; k < s->request.target_count; k++) {
+        gc_tensor *const seed = gc_plan_seed(plan, k);
+        for (int64_t i = 0; i < gc_tensor_count(seed); i++)
+            gc_floats(seed)[i] = 123.0f;
+    }
     GC_TRY(gc_plan_backward(plan, error));
-    memcpy(seed->data, s->seed->data, gc_tensor_bytes(seed));
+    for (int k = 0; k < s->request.target_count; k++) {
+        gc_tensor *const seed = gc_plan_seed(plan, k);
+        memcpy(seed->data, s->seeds[k]->data, gc_tensor_bytes(seed));
+    }
     GC_TRY(gc_plan_backward(plan, error));
     for (int i = 0; i < s->request.layer_count; i++) {
         const double d = op_case_difference(gc_plan_gradient(plan, i), s->gradients[i]);
@@ -151,7 +154,7 @@ static gradcam_status run(tally *t, const setup *s, gradcam_error *error)
         status = gc_plan_forward(plan, error);
         if (status == GRADCAM_OK && op_case_status(s->c) == GRADCAM_OK)
             check_forward(t, s, plan);
-        if (status == GRADCAM_OK && s->request.target >= 0)
+        if (status == GRADCAM_OK && s->request.target_count > 0)
             status = check_backward(t, s, plan, error);
     }
     gc_plan_destroy(&plan);

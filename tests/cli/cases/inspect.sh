@@ -1,0 +1,3 @@
+gradcam inspect "$FIXTURES/model.onnx"
+gradcam inspect "$FIXTURES/unsupported.onnx"
+gradcam inspect "$FIXTURES/model.onnx" --json
