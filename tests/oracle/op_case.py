@@ -187,7 +187,7 @@ def _model(name, op, inputs, constants, names, results, attrs, opset, domain, no
     while slots and slots[-1] == "":
         slots.pop()
     made = [helper.make_node(op, slots, names, name=name, domain=domain, **attrs)] if nodes is None \
-        else [helper.make_node(o, i, r, name=f"{name}_{n}", domain="".join(d), **a)
+        else [helper.make_node(o, i, r, name=f"{name}_{n}", domain="".join(d) or None, **a)
               for n, (o, i, r, a, *d) in enumerate(nodes)]
     feeds = [_value_info(k, v) for k, v in inputs.items() if v is not None and k not in constants]
     held = [numpy_helper.from_array(np.asarray(inputs[k]), k) for k in constants

@@ -192,6 +192,10 @@ def comparisons():
     yield case("equal_bool", "Equal", {"a": np.array([True, False]), "b": np.array([True, True])},
                torch.eq)
     yield case("not", "Not", {"a": np.array([True, False, True])}, torch.logical_not)
+    infinite = {"a": np.array([1, np.nan, np.inf, -np.inf], np.float32)}
+    yield case("is_inf", "IsInf", infinite, torch.isinf)
+    yield case("is_inf_positive", "IsInf", infinite, torch.isposinf, attrs={"detect_negative": 0})
+    yield case("is_inf_negative", "IsInf", infinite, torch.isneginf, attrs={"detect_positive": 0})
     yield case("is_nan", "IsNaN", {"a": np.array([1, np.nan, np.inf], np.float32)}, torch.isnan)
     yield failure("and_float", "And", {"a": normal("f", 2), "b": normal("f", 2)}, "MODEL")
 
