@@ -15,6 +15,7 @@ struct gc_expander {
     int *origins; /**< Of added nodes, by their index minus `old_count`. */
     size_t origin_capacity;
     int old_count;
+    const char *becomes; /**< Of the row at hand. */
 };
 
 #define EXPAND(name) static gradcam_status name(gc_expander *e)
@@ -177,7 +178,7 @@ EXPAND(qlinear_conv)
     GC_TRY(dequantize_triple(e, 0, 1, &operands[0]));
     GC_TRY(dequantize_triple(e, 3, 0, &operands[1]));
     GC_TRY(dequantize_bias(e, bias, x_scale, w_scale, &operands[2]));
-    return compute(e, "Conv", operands, bias == GC_ABSENT ? 2 : 3, scale, zero);
+    return compute(e, e->becomes, operands, bias == GC_ABSENT ? 2 : 3, scale, zero);
 }
 
 /* Parameters of the first operand go by row, those of the second by column. */
@@ -188,27 +189,19 @@ EXPAND(qlinear_matmul)
     const int scale = input(e, 6), zero = input(e, 7);
     GC_TRY(dequantize_triple(e, 0, -2, &operands[0]));
     GC_TRY(dequantize_triple(e, 3, -1, &operands[1]));
-    return compute(e, "MatMul", operands, 2, scale, zero);
+    return compute(e, e->becomes, operands, 2, scale, zero);
 }
 
 /* The result is an int32 tensor, which is carried as float32, too: exact up to 2^24. */
-static gradcam_status integer_product(gc_expander *e, const char *op, int axis_a, int axis_b)
+EXPAND(integer_product)
 {
+    /* Zero points go by channel, those of a matrix product by row and column. */
+    const bool is_conv = strcmp(e->becomes, "Conv") == 0;
     int operands[2];
     GC_TRY(require(e, 2));
-    GC_TRY(dequantize(e, input(e, 0), GC_ABSENT, input(e, 2), axis_a, &operands[0]));
-    GC_TRY(dequantize(e, input(e, 1), GC_ABSENT, input(e, 3), axis_b, &operands[1]));
-    return become(e, op, operands, 2);
-}
-
-EXPAND(conv_integer)
-{
-    return integer_product(e, "Conv", 1, 0);
-}
-
-EXPAND(matmul_integer)
-{
-    return integer_product(e, "MatMul", -2, -1);
+    GC_TRY(dequantize(e, input(e, 0), GC_ABSENT, input(e, 2), is_conv ? 1 : -2, &operands[0]));
+    GC_TRY(dequantize(e, input(e, 1), GC_ABSENT, input(e, 3), is_conv ? 0 : -1, &operands[1]));
+    return become(e, e->becomes, operands, 2);
 }
 
 /* ---- com.microsoft -------------------------------------------------------------------------- */
@@ -220,7 +213,7 @@ EXPAND(standard)
     return GRADCAM_OK;
 }
 
-static gradcam_status binary(gc_expander *e, const char *op)
+EXPAND(binary)
 {
     int operands[2];
     GC_TRY(require(e, 2));
@@ -229,20 +222,10 @@ static gradcam_status binary(gc_expander *e, const char *op)
         return fail(e, GRADCAM_ERROR_MODEL, "a scale is missing");
     GC_TRY(dequantize_triple(e, 0, 1, &operands[0]));
     GC_TRY(dequantize_triple(e, 3, 1, &operands[1]));
-    return compute(e, op, operands, 2, scale, zero);
+    return compute(e, e->becomes, operands, 2, scale, zero);
 }
 
-EXPAND(qlinear_add)
-{
-    return binary(e, "Add");
-}
-
-EXPAND(qlinear_mul)
-{
-    return binary(e, "Mul");
-}
-
-static gradcam_status unary(gc_expander *e, const char *op)
+EXPAND(unary)
 {
     int operand = GC_ABSENT;
     GC_TRY(require(e, 2));
@@ -253,35 +236,15 @@ static gradcam_status unary(gc_expander *e, const char *op)
         return fail(e, GRADCAM_ERROR_UNSUPPORTED, "channels_last = 1 is not supported");
     gc_node_remove_attr(node_of(e), "channels_last");
     GC_TRY(dequantize_triple(e, 0, 1, &operand));
-    return compute(e, op, &operand, 1, scale, zero);
+    return compute(e, e->becomes, &operand, 1, scale, zero);
 }
 
-EXPAND(qlinear_average_pool)
-{
-    return unary(e, "AveragePool");
-}
-
-EXPAND(qlinear_global_average_pool)
-{
-    return unary(e, "GlobalAveragePool");
-}
-
-EXPAND(qlinear_leaky_relu)
-{
-    return unary(e, "LeakyRelu");
-}
-
-EXPAND(qlinear_sigmoid)
-{
-    return unary(e, "Sigmoid");
-}
-
-static gradcam_status with_opset(gc_expander *e, const char *op, int opset)
+static gradcam_status with_opset(gc_expander *e, int opset)
 {
     const int count = e->builder->graph->node_count;
-    GC_TRY(unary(e, op));
+    GC_TRY(unary(e));
     for (int n = count; n < e->builder->graph->node_count; n++)
-        if (strcmp(e->builder->graph->nodes[n].op, op) == 0)
+        if (strcmp(e->builder->graph->nodes[n].op, e->becomes) == 0)
             e->builder->graph->nodes[n].opset = opset;
     return GRADCAM_OK;
 }
@@ -290,13 +253,13 @@ EXPAND(qlinear_softmax)
 {
     const int opset = (int)gc_attr_int(node_of(e), "opset", NEWEST_OPSET);
     gc_node_remove_attr(node_of(e), "opset");
-    return with_opset(e, "Softmax", opset);
+    return with_opset(e, opset);
 }
 
 /* Axes are an attribute. */
 EXPAND(qlinear_reduce_mean)
 {
-    return with_opset(e, "ReduceMean", 13);
+    return with_opset(e, 13);
 }
 
 EXPAND(qlinear_concat)
@@ -311,7 +274,7 @@ EXPAND(qlinear_concat)
             return fail(e, GRADCAM_ERROR_MODEL, "one of its inputs is missing");
         GC_TRY(dequantize_triple(e, 2 + 3 * i, 1, &operands[i]));
     }
-    return compute(e, "Concat", operands, count, scale, zero);
+    return compute(e, e->becomes, operands, count, scale, zero);
 }
 
 EXPAND(qlinear_where)
@@ -321,7 +284,7 @@ EXPAND(qlinear_where)
     const int scale = input(e, 7), zero = input(e, 8);
     GC_TRY(dequantize_triple(e, 1, 1, &operands[1]));
     GC_TRY(dequantize_triple(e, 4, 1, &operands[2]));
-    return compute(e, "Where", operands, 3, scale, zero);
+    return compute(e, e->becomes, operands, 3, scale, zero);
 }
 
 /* Without an output scale the result is a float. */
@@ -336,31 +299,31 @@ EXPAND(q_gemm)
     GC_TRY(dequantize_triple(e, 3, column_axis, &operands[1]));
     GC_TRY(dequantize_bias(e, bias, a_scale, b_scale, &operands[2]));
     const int count = bias == GC_ABSENT ? 2 : 3;
-    return scale == GC_ABSENT ? become(e, "Gemm", operands, count)
-                              : compute(e, "Gemm", operands, count, scale, zero);
+    return scale == GC_ABSENT ? become(e, e->becomes, operands, count)
+                              : compute(e, e->becomes, operands, count, scale, zero);
 }
 
 /* ---- The table ------------------------------------------------------------------------------ */
 
 const gc_expansion_row gc_expansion_rows[] = {
-    {"ConvInteger", "", conv_integer},
-    {"DequantizeLinear", microsoft, standard},
-    {"MatMulInteger", "", matmul_integer},
-    {"QGemm", microsoft, q_gemm},
-    {"QLinearAdd", microsoft, qlinear_add},
-    {"QLinearAveragePool", microsoft, qlinear_average_pool},
-    {"QLinearConcat", microsoft, qlinear_concat},
-    {"QLinearConv", "", qlinear_conv},
-    {"QLinearConv", microsoft, qlinear_conv},
-    {"QLinearGlobalAveragePool", microsoft, qlinear_global_average_pool},
-    {"QLinearLeakyRelu", microsoft, qlinear_leaky_relu},
-    {"QLinearMatMul", "", qlinear_matmul},
-    {"QLinearMul", microsoft, qlinear_mul},
-    {"QLinearReduceMean", microsoft, qlinear_reduce_mean},
-    {"QLinearSigmoid", microsoft, qlinear_sigmoid},
-    {"QLinearSoftmax", microsoft, qlinear_softmax},
-    {"QLinearWhere", microsoft, qlinear_where},
-    {"QuantizeLinear", microsoft, standard},
+    {"ConvInteger", "", "Conv", integer_product},
+    {"DequantizeLinear", microsoft, "DequantizeLinear", standard},
+    {"MatMulInteger", "", "MatMul", integer_product},
+    {"QGemm", microsoft, "Gemm", q_gemm},
+    {"QLinearAdd", microsoft, "Add", binary},
+    {"QLinearAveragePool", microsoft, "AveragePool", unary},
+    {"QLinearConcat", microsoft, "Concat", qlinear_concat},
+    {"QLinearConv", "", "Conv", qlinear_conv},
+    {"QLinearConv", microsoft, "Conv", qlinear_conv},
+    {"QLinearGlobalAveragePool", microsoft, "GlobalAveragePool", unary},
+    {"QLinearLeakyRelu", microsoft, "LeakyRelu", unary},
+    {"QLinearMatMul", "", "MatMul", qlinear_matmul},
+    {"QLinearMul", microsoft, "Mul", binary},
+    {"QLinearReduceMean", microsoft, "ReduceMean", qlinear_reduce_mean},
+    {"QLinearSigmoid", microsoft, "Sigmoid", unary},
+    {"QLinearSoftmax", microsoft, "Softmax", qlinear_softmax},
+    {"QLinearWhere", microsoft, "Where", qlinear_where},
+    {"QuantizeLinear", microsoft, "QuantizeLinear", standard},
 };
 const size_t gc_expansion_row_count = sizeof gc_expansion_rows / sizeof *gc_expansion_rows;
 
@@ -400,6 +363,7 @@ gradcam_status gc_expand_quantized(gc_builder *b, const gc_scope *scope)
     gradcam_status status = GRADCAM_OK;
     for (; e.index < e.old_count && status == GRADCAM_OK; e.index++) {
         const gc_expansion_row *const row = row_of(node_of(&e));
+        e.becomes = row != NULL ? row->becomes : NULL;
         status = row != NULL ? row->apply(&e) : GRADCAM_OK;
     }
     if (status == GRADCAM_OK)

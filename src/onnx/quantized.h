@@ -15,6 +15,7 @@ typedef struct gc_expander gc_expander;
 
 typedef struct gc_expansion_row {
     const char *op, *domain;
+    const char *becomes; /**< The floating operator. */
     gradcam_status (*apply)(gc_expander *expander);
 } gc_expansion_row;
 

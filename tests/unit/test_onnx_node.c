@@ -5,10 +5,13 @@
  * and again on the engine with its floating inputs fed. The second may be refused as unsupported,
  * which is counted; whatever is computed must agree.
  *
- *   test_onnx_node SET    SET is node, simple, pytorch-converted or pytorch-operator
+ *   test_onnx_node SET      SET is node, simple, pytorch-converted or pytorch-operator
+ *   test_onnx_node claims
  *
- * Prints a line for each test, from which docs/operators.md is made:
+ * Prints a line for each test, or for each operator that is claimed, from which docs/operators.md
+ * is made:
  *   passed|failed|skipped|unclaimed <tab> SET/TEST <tab> REASON
+ *   OPERATOR <tab> DOMAIN <tab> gradient|none <tab> the operator it is read as, or nothing
  */
 #include <dirent.h>
 #include <math.h>
@@ -17,6 +20,7 @@
 #include <string.h>
 
 #include "engine/plan.h"
+#include "onnx/names.h"
 #include "onnx/reader.h"
 #include "reference.h"
 
@@ -295,12 +299,35 @@ static int has_model(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
+/* ---- Claims --------------------------------------------------------------------------------- */
+
+static void print_claim(const char *name, const char *domain, const gc_op *op, const char *becomes)
+{
+    printf("%s\t%s\t%s\t%s\n", name, domain, op->backward != NULL ? "gradient" : "none", becomes);
+}
+
+static int print_claims(void)
+{
+    size_t count = 0;
+    const gc_op *const *const all = gc_op_all(&count);
+    gc_read_name name;
+    printf("Constant\t\tnone\t\n"); /* becomes a value, no node */
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(all[i]->domain, "gradcam") != 0) /* what the passes make */
+            print_claim(all[i]->name, all[i]->domain, all[i], "");
+    for (size_t i = 0; gc_onnx_read_name(i, &name); i++)
+        print_claim(name.op, name.domain, gc_op_find(name.becomes, ""), name.becomes);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
-        fprintf(stderr, "usage: test_onnx_node SET\n");
+        fprintf(stderr, "usage: test_onnx_node SET|claims\n");
         return 2;
     }
+    if (strcmp(argv[1], "claims") == 0)
+        return print_claims();
     char folder[512];
     struct dirent **entries = NULL;
     tally t = {.engine = 0};
