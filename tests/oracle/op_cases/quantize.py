@@ -157,16 +157,16 @@ def dequantize_linear():
 
 
 def pair(name, x, scale, zero, limits, shape_op=None, attrs=None, constants=(), extra=None,
-         middle=lambda q: q):
+         middle=lambda q: q, domain=""):
     """x is quantised, something is done with it, and it is dequantised by two readers."""
     inputs = {"x": x, "scale": scale, "zero": zero, **(extra or {})}
-    nodes = [("QuantizeLinear", ["x", "scale", "zero"], ["q"], {})]
+    nodes = [("QuantizeLinear", ["x", "scale", "zero"], ["q"], {}, domain)]
     last = "q"
     if shape_op:
         nodes.append((shape_op, ["q", *(extra or {})], ["m"], attrs or {}))
         last = "m"
-    nodes += [("DequantizeLinear", [last, "scale", "zero"], ["d"], {}),
-              ("DequantizeLinear", [last, "scale", "zero"], ["e"], {}),
+    nodes += [("DequantizeLinear", [last, "scale", "zero"], ["d"], {}, domain),
+              ("DequantizeLinear", [last, "scale", "zero"], ["e"], {}, domain),
               ("Mul", ["d", "e"], ["y"], {})]
 
     def forward(v, s, z, *rest):
@@ -174,7 +174,7 @@ def pair(name, x, scale, zero, limits, shape_op=None, attrs=None, constants=(), 
         return d * d
 
     return case(name, None, inputs, forward, nodes=nodes, fd=False, grads=["x"],
-                constants=("scale", "zero", *(extra or {})))
+                constants=("scale", "zero", *(extra or {})), domain=domain, check=not domain)
 
 
 def pairs():
@@ -182,6 +182,8 @@ def pairs():
     s, z = scalar(0.04), scalar(60, u8)
     yield pair("quantize_pair", X, s, z, (0, 255))
     yield pair("quantize_pair_int8", X, scalar(0.01), scalar(-3, np.int8), (-128, 127))
+    yield pair("quantize_pair_microsoft", X, scalar(0.0007), scalar(30000, np.uint16), (0, 65535),
+               domain=MICROSOFT)
     yield pair("quantize_pair_axis", X, np.array([0.02, 0.03, 0.05], np.float32),
                np.array([1, 100, 255], u8), (0, 255))
     yield pair("quantize_max_pool", X, s, z, (0, 255), "MaxPool", {"kernel_shape": [2, 2]},
@@ -217,6 +219,14 @@ def dynamic():
                       ("Mul", ["scale", "w_scale"], ["s"], {}),
                       ("Mul", ["f", "s"], ["y"], {})],
                constants=("w", "w_scale"), grads=["x"], fd=False)
+    yield case("dynamic_quantize_convolution", None,
+               {"x": X, "w": random("dqc", np.int8, 4, 3, 2, 2), "zero_w": scalar(3, np.int8)},
+               lambda x, w, z: F.conv2d(dequantize(*forward(x)), w.double() - z),
+               nodes=[("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"], {}),
+                      ("ConvInteger", ["q", "w", "zero", "zero_w"], ["i"], {}),
+                      ("Cast", ["i"], ["f"], {"to": 1}),
+                      ("Mul", ["f", "scale"], ["y"], {})],
+               constants=("w", "zero_w"), grads=["x"], fd=False)
 
 
 # ---- The QLinear family: dequantise, compute, quantise ---------------------------------------------
@@ -261,9 +271,10 @@ def qconv(name, w_shape, attrs=None, run=None, w_dtype=np.int8, w_count=None, bi
                     compute(dequantize(quantize(x, xsv, xzv, U8), xsv, xzv), xsv, wv, wsv, wzv, ysv,
                             yzv, *r), ysv, yzv),
                 nodes=[("QuantizeLinear", ["x", "xs", "xz"], ["q"], {}),
-                       ("QLinearConv", ["q"] + names[1:], ["c"], attrs),
+                       ("QLinearConv", ["q"] + names[1:], ["c"], attrs, domain),
                        ("DequantizeLinear", ["c", "ys", "yz"], ["y"], {})],
-                constants=tuple(held), grads=["x"], fd=False, opset=13)
+                constants=tuple(held), grads=["x"], fd=False, opset=13, domain=domain,
+                check=not domain)
 
 
 def qlinear_conv():
@@ -279,6 +290,7 @@ def qlinear_conv():
     yield qconv("qlinear_conv_same", (3, 4, 3, 3), attrs={"auto_pad": "SAME_UPPER"},
                 run=lambda v, k, c: F.conv2d(v, k, c, padding=1))
     yield qconv("qlinear_conv_gradient", (3, 4, 3, 3), bias=True, chain=True)
+    yield qconv("qlinear_conv_gradient_microsoft", (3, 4, 3, 3), chain=True, domain=MICROSOFT)
     yield qconv("qlinear_conv_gradient_channels", (8, 1, 3, 3), w_count=8, chain=True,
                 attrs={"group": 4})
     broken = {"x": random("qcb", np.uint8, 1, 1, 3, 3), "xs": scalar(1.0), "xz": scalar(0, np.uint8)}
