@@ -5,10 +5,10 @@
  *
  * usage: test_plan FOLDER [PREFIX]
  *
- * Every case runs with the engine, with plain kernels, and with the engine once constants are folded
- * and operators joined (gc_prepare); each time twice forward and, from different seeds, twice
- * backward, so that a buffer reused too early is seen. Exit status 1 when a case failed or there
- * was none.
+ * Every case runs with the engine, with plain kernels, and with the engine once constants are
+ * folded and operators joined (gc_prepare); each time twice forward and, from different seeds,
+ * twice backward, so that a buffer reused too early is seen. Exit status 1 when a case failed or
+ * there was none.
  */
 #include <math.h>
 #include <stdio.h>
