@@ -27,6 +27,9 @@ def batches():
     yield batch("batch_norm_rank2", (4, 5))
     yield batch("batch_norm_3d", (1, 2, 2, 3, 2))
     yield batch("batch_norm_opset7", (1, 3, 2, 2), opset=7, momentum=0.5)
+    yield batch("batch_norm_opset6", (1, 3, 2, 2), opset=6, is_test=1, momentum=0.5, epsilon=0.01)
+    yield batch("batch_norm_opset7_spatial", (1, 3, 2, 2), opset=7, spatial=0)
+    yield batch("batch_norm_training_ignored", (2, 3, 2, 2), opset=14, training_mode=1)
     yield batch("batch_norm_many_channels", (1, 19, 2, 2))
 
 

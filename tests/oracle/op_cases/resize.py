@@ -241,6 +241,14 @@ def old_forms():
                lambda x: by_hand(x, {"mode": "nearest", "nearest_mode": "floor",
                                      "coordinate_transformation_mode": "asymmetric"}, plans),
                attrs={"scales": [1.0, 1.0, 2.0, 2.0]}, opset=7)
+    wide = [(2, 6, 2.0, None), (3, 12, 3.0, None)]
+    for mode in ("nearest", "bilinear"):
+        yield case(f"upsample_opset1_{mode}", "Upsample", {"x": x},
+                   lambda x, m=mode: by_hand(x, {"mode": {"bilinear": "linear"}.get(m, m),
+                                                 "nearest_mode": "floor",
+                                                 "coordinate_transformation_mode": "asymmetric"},
+                                             wide),
+                   attrs={"height_scale": 2.0, "width_scale": 3.0, "mode": mode}, opset=1)
     yield case("resize_opset11_empty", "Resize",
                {"x": x, "roi": NO, "scales": NO, "sizes": ints(1, 2, 6, 5)},
                lambda x, *_: F.interpolate(x, size=(6, 5), mode="bilinear", align_corners=False),
