@@ -86,6 +86,10 @@ def groups():
         yield case(name, "GroupNormalization", inputs(name, shape, shape[1]),
                    lambda x, s, b: F.group_norm(x, count, s, b), opset=21, check=False,
                    attrs={"num_groups": count}, grads=["x"], constants=["scale", "bias"])
+        yield case(name + "_epsilon", "GroupNormalization", inputs(name, shape, shape[1]),
+                   lambda x, s, b: F.group_norm(x, count, s, b, 0.3), opset=21, check=False,
+                   attrs={"num_groups": count, "epsilon": 0.3}, grads=["x"],
+                   constants=["scale", "bias"])
         yield case(name + "_opset18", "GroupNormalization", inputs(name, shape, count),
                    lambda x, s, b: F.group_norm(x, count, s.repeat_interleave(shape[1] // count),
                                                 b.repeat_interleave(shape[1] // count)),
