@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RoiAlign (He et al. 2017, "Mask R-CNN"): each region of interest is cut into output_height x
- * output_width bins; a bin is the mean, or the maximum, of bilinear samples spread evenly over it.
+ * output_width bins; a bin is the mean of bilinear samples spread evenly over it. With mode max it
+ * is the maximum of what these would add up: of pixels, each with its bilinear weight (so ONNX's
+ * tests and ONNX Runtime have it), not of the samples.
  *
  * Inputs: X (N x C x H x W), regions (R x 4: x1, y1, x2, y2), the picture each lies in (R). Where a
  * sample lies more than one pixel outside, it counts as 0. With mode max, the gradient goes to the
- * first greatest sample. Regions count as constants, as in torchvision.
+ * first greatest. Regions count as constants, as in torchvision.
  */
 #include <math.h>
 #include <string.h>
@@ -132,32 +134,31 @@ static gradcam_status find_region(const gc_call *call, const setup *s, int64_t i
     return find_span(call, s, box[1], box[3], s->rows, &r->y);
 }
 
-static float sample_at(const float *plane, int64_t width, const taps *y, const taps *x)
+/* One of the four pixels of a sample: its place in the plane, and its weight. */
+typedef struct pixel {
+    int64_t at;
+    float weight;
+} pixel;
+
+/* Number `i` of the four times samples pixels that make a bin. */
+static pixel pixel_of(const setup *s, const region *r, int64_t row, int64_t column, int64_t i)
 {
-    float sum = 0.0f;
-    for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++)
-            sum += y->weight[i] * x->weight[j] * plane[y->index[i] * width + x->index[j]];
-    return sum;
+    const int64_t sample = i / 4;
+    const taps y = find_taps(&r->y, row, sample / r->x.samples, s->height);
+    const taps x = find_taps(&r->x, column, sample % r->x.samples, s->width);
+    const int64_t v = i / 2 % 2, h = i % 2;
+    return (pixel){y.index[v] * s->width + x.index[h], y.weight[v] * x.weight[h]};
 }
 
-static void add_at(float *plane, int64_t width, const taps *y, const taps *x, float value)
-{
-    for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++)
-            plane[y->index[i] * width + x->index[j]] += y->weight[i] * x->weight[j] * value;
-}
-
-/* The value of a bin; for max, *best is its sample. */
+/* The value of a bin; for max, *best is the greatest of its pixels. */
 static float pool_bin(const setup *s, const region *r, const float *plane, int64_t row,
                       int64_t column, int64_t *best)
 {
     const int64_t count = r->y.samples * r->x.samples;
-    float result = s->is_max && count > 0 ? -INFINITY : 0.0f;
-    for (int64_t i = 0; i < count; i++) {
-        const taps y = find_taps(&r->y, row, i / r->x.samples, s->height);
-        const taps x = find_taps(&r->x, column, i % r->x.samples, s->width);
-        const float value = sample_at(plane, s->width, &y, &x);
+    float result = 0.0f;
+    for (int64_t i = 0; i < 4 * count; i++) {
+        const pixel p = pixel_of(s, r, row, column, i);
+        const float value = p.weight * plane[p.at];
         if (!s->is_max)
             result += value / (float)count;
         else if (i == 0 || value > result) {
@@ -175,11 +176,10 @@ static void spread_bin(const setup *s, const region *r, const float *plane, int6
     int64_t best = -1;
     if (s->is_max)
         (void)pool_bin(s, r, plane, row, column, &best);
-    for (int64_t i = 0; i < count; i++) {
-        const taps y = find_taps(&r->y, row, i / r->x.samples, s->height);
-        const taps x = find_taps(&r->x, column, i % r->x.samples, s->width);
+    for (int64_t i = 0; i < 4 * count; i++) {
+        const pixel p = pixel_of(s, r, row, column, i);
         if (!s->is_max || i == best)
-            add_at(gx, s->width, &y, &x, s->is_max ? gy : gy / (float)count);
+            gx[p.at] += p.weight * (s->is_max ? gy : gy / (float)count);
     }
 }
 

@@ -58,12 +58,12 @@ def row(attrs, x, n, scale):
         return weights
     width = max(1.0, 1 / scale) if attrs.get("antialias") else 1.0
     reach = (1 if attrs["mode"] == "linear" else 2) * width
-    drop = attrs.get("antialias") or attrs.get("exclude_outside")
+    drop = attrs.get("exclude_outside")
     for i in range(math.floor(x - reach) - 1, math.ceil(x + reach) + 2):
         w = kernel(attrs, (i - x) / width)
         if 0 <= i < n or not drop:
             weights[min(max(i, 0), n - 1)] += w
-    return weights / weights.sum() if drop else weights
+    return weights / weights.sum() if drop or attrs.get("antialias") else weights
 
 
 def matrix(attrs, n, out, scale, roi):
@@ -154,7 +154,9 @@ def against_torch():
         yield resize(f"resize_cubic_align_{label}", (1, 2, 4, 5), sizes=(1, 2) + size,
                      mode="cubic", torch_mode="bicubic", **align)
     yield resize("resize_antialias_linear", (1, 2, 9, 7), sizes=(1, 2, 4, 3), mode="linear",
-                 antialias=1, opset=18, torch_mode="bilinear")
+                 antialias=1, opset=18)
+    yield resize("resize_antialias_torch", (1, 2, 9, 7), sizes=(1, 2, 4, 3), mode="linear",
+                 antialias=1, exclude_outside=1, opset=18, torch_mode="bilinear")
 
 
 MODES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
@@ -211,6 +213,8 @@ def variants():
                  exclude_outside=1)
     yield resize("resize_antialias_cubic", (1, 1, 9, 7), scales=(1, 1, 0.4, 0.6), mode="cubic",
                  antialias=1, opset=18)
+    yield resize("resize_antialias_cubic_outside", (1, 1, 9, 7), scales=(1, 1, 0.4, 0.6),
+                 mode="cubic", antialias=1, exclude_outside=1, opset=18)
     yield resize("resize_antialias_up", (1, 1, 3, 4), scales=(1, 1, 2, 1.5), mode="cubic",
                  antialias=1, opset=18)
     for policy, outs in (("not_larger", (6, 8)), ("not_smaller", (7, 10))):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """GridSample, RoiAlign and MaxUnpool, from PyTorch and torchvision. What those do not have, the
-maximum of a region's samples and unpooling into a larger tensor, is built from what they have."""
+maximum over a region and unpooling into a larger tensor, is built from what they have."""
 
 import itertools
 
@@ -86,11 +86,24 @@ def regions(boxes, pictures):
     return torch.cat([pictures[:, None].double(), boxes.detach()], 1)
 
 
-def max_of_samples(x, boxes, pictures, size, scale, ratio, aligned):
-    """Every sample is a bin with one sample of its own."""
-    fine = torchvision.ops.roi_align(x, regions(boxes, pictures),
-                                     (size[0] * ratio, size[1] * ratio), scale, 1, aligned)
-    return F.max_pool2d(fine, ratio)
+def max_of_pixels(x, boxes, pictures, size, scale, ratio, aligned):
+    """The largest weighted pixel of all samples. Every sample is a bin with one sample of its own;
+    the weight of a pixel in it is what the picture with that pixel alone gives."""
+    place = regions(boxes, pictures)
+    fine = (size[0] * ratio, size[1] * ratio)
+    height, width = x.shape[2:]
+    parts = []
+    for i in range(height * width):
+        one = torch.zeros(height * width, dtype=x.dtype)
+        one[i] = 1
+        weight = torchvision.ops.roi_align(one.reshape(1, 1, height, width).repeat(len(x), 1, 1, 1),
+                                           place, fine, scale, 1, aligned)
+        value = x.flatten(2)[pictures][:, :, i, None, None]
+        parts.append(torch.where(weight > 0, weight * value, torch.tensor(-np.inf)))
+    # where only some of the four have a weight, the others add zeros
+    top = torch.stack(parts).max(0)[0]
+    few = torch.stack([p > -np.inf for p in parts]).sum(0) < 4
+    return F.max_pool2d(torch.where(few, top.clamp(min=0), top), ratio)
 
 
 def roi_case(name, size=(1, 1), scale=1.0, ratio=0, aligned=True, mode="avg", opset=16, x=X,
@@ -100,7 +113,7 @@ def roi_case(name, size=(1, 1), scale=1.0, ratio=0, aligned=True, mode="avg", op
 
     def forward(v, b, p):
         if mode == "max":
-            return max_of_samples(v, b, p, size, scale, ratio, aligned)
+            return max_of_pixels(v, b, p, size, scale, ratio, aligned)
         return torchvision.ops.roi_align(v, regions(b, p), size, scale, ratio or -1, aligned)
 
     return case(name, "RoiAlign", {"x": x, "rois": BOXES, "pictures": PICTURES}, forward,
