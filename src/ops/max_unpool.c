@@ -47,8 +47,13 @@ static gradcam_status find_pooled(const gc_call *call, int64_t pooled[GC_MAX_RAN
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "kernel_shape is missing");
     for (int i = 0; i < x->rank; i++)
         pooled[i] = x->dims[i];
-    for (int a = 0; a < spatial; a++)
+    for (int a = 0; a < spatial; a++) {
         pooled[2 + a] = (x->dims[2 + a] - 1) * stride[a] + kernel[a] - pads[a] - pads[spatial + a];
+        if (pooled[2 + a] < 1)
+            return gc_op_fail(call, GRADCAM_ERROR_SHAPE,
+                              "pads cut spatial axis %d down to %lld, expected at least 1", a,
+                              (long long)pooled[2 + a]);
+    }
     return GRADCAM_OK;
 }
 

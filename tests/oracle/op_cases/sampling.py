@@ -197,6 +197,8 @@ def max_unpool():
             ("max_unpool_negative_index", {"i": ints(0, -1).reshape(1, 1, 1, 2)}, window, "MODEL"),
             ("max_unpool_bad_extent", {"i": ints(0, 1).reshape(1, 1, 2, 1)}, window, "SHAPE"),
             ("max_unpool_smaller", {"shape": ints(1, 1, 1, 3)}, window, "SHAPE"),
+            ("max_unpool_cut_away", {"shape": ints(1, 1, 1, 4)},
+             {"kernel_shape": [1, 2], "pads": [1, 0, 0, 0]}, "SHAPE"),
             ("max_unpool_no_kernel", {}, {}, "MODEL")):
         yield failure(name, "MaxUnpool", {**good, **change}, status, attrs=attrs, opset=11,
                       constants=("shape",) if "shape" in change else ())
