@@ -6,18 +6,16 @@
  * picture's own geometry: Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391) and its family, see
  * gradcam_method_at, for class scores and others, see gradcam_target_at.
  *
- * In ten lines:
+ * In short, without the checks of the status that every call returns:
  *
- *     gradcam_error error;
- *     gradcam_model *model = NULL;
- *     gradcam_explainer *explainer = NULL;
- *     gradcam_explanation *explanation = NULL;
- *     if (gradcam_model_load(&model, "model.onnx", NULL, &error) == GRADCAM_OK &&
- *         gradcam_explainer_create(&explainer, model, NULL, &error) == GRADCAM_OK &&
- *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &explanation, &error) == GRADCAM_OK
- * && gradcam_explanation_save(explanation, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.gradcam.png",
- * &error) == GRADCAM_OK) puts(gradcam_explanation_map(explanation, 0)->label); else fprintf(stderr,
- * "%s\n", error.message); gradcam_explanation_destroy(&explanation);
+ *     gradcam_model *model;
+ *     gradcam_explainer *explainer;
+ *     gradcam_explanation *explanation;
+ *     gradcam_model_load(&model, "model.onnx", NULL, &error);
+ *     gradcam_explainer_create(&explainer, model, NULL, &error);
+ *     gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &explanation, &error);
+ *     gradcam_explanation_save(explanation, 0, GRADCAM_IMAGE_OVERLAY, NULL, "out.png", &error);
+ *     gradcam_explanation_destroy(&explanation);
  *     gradcam_explainer_destroy(&explainer);
  *     gradcam_model_destroy(&model);
  *
@@ -399,8 +397,8 @@ GRADCAM_API gradcam_status gradcam_explain(gradcam_explainer *explainer, const g
  * @param classes class indices, each of which gets a map from one shared forward pass; NULL with
  *        class_count 0 for the predicted class.
  * @return GRADCAM_OK, also when a map is flat or not finite (see gradcam_map.state);
- * GRADCAM_ERROR_FILE, _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3 channels: use
- *         gradcam_explain_tensor), _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT.
+ *         GRADCAM_ERROR_FILE, _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3
+ *         channels: use gradcam_explain_tensor), _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT.
  */
 GRADCAM_API gradcam_status gradcam_explain_file(gradcam_explainer *explainer, const char *path,
                                                 const int *classes, size_t class_count,
