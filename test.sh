@@ -4,7 +4,10 @@
 #   N passed, N failed, N skipped
 # and a non-zero exit code if anything failed. Logs are in build-test/logs.
 #
-#   ./test.sh              everything
+#   ./test.sh              everything that can be tried in this tree
+#   ./test.sh all          that, and the stage bare, as CI does
+#   ./test.sh bare         both commands of the README in a minimal Debian; needs root, downloads it
+#                          BARE_SUITES="bookworm trixie": in which; default bookworm
 #   ./test.sh NAME...      only these stages (see the list at the end of this file)
 #   NO_SETUP=1 ./test.sh   without installing packages
 set -uo pipefail
@@ -46,7 +49,7 @@ format() {
     local tool
     tool=$(command -v clang-format-14 || command -v clang-format) || { echo "no clang-format"; return 77; }
     # Other versions lay some lines out differently.
-    "$tool" --version | grep -q 'version 14\.' || { echo "clang-format is not version 14"; return 77; }
+    [[ $("$tool" --version) == *"version 14."* ]] || { echo "clang-format is not version 14"; return 77; }
     c_files | xargs "$tool" --dry-run -Werror
 }
 
@@ -61,6 +64,9 @@ stage_checks() {
     check "format" format
     check "folder rule" python3 tools/check_folders.py
     check "style" python3 tools/check_style.py
+    check "packaging" python3 tools/check_packaging.py
+    check "API reference" python3 tools/make_api_docs.py --check
+    check "links in the documentation" python3 tools/check_links.py
     check "header alone as C11 and C++17" header
 }
 
@@ -176,17 +182,37 @@ stage_valgrind() {
     # One thread: valgrind runs one at a time anyhow, and spinning ones would starve it.
     export OMP_NUM_THREADS=1
     check "build for valgrind" build valgrind gcc -Dbuildtype=debugoptimized -Db_ndebug=false &&
-        run_tests valgrind-unit valgrind --no-suite oracle --no-suite cli --no-suite packaging --timeout-multiplier 40 \
-            --wrap "valgrind $options" &&
+        run_tests valgrind-unit valgrind --no-suite oracle --no-suite cli --no-suite packaging \
+            --timeout-multiplier 40 --wrap "valgrind $options" &&
         GRADCAM_WRAP="valgrind $options" run_tests valgrind-cli valgrind --suite cli \
             --timeout-multiplier 40
     unset OMP_NUM_THREADS
 }
 
+# ---- Packages and bare machines ----------------------------------------------------------------
+
+stage_package() {
+    heading "Debian packages"
+    check "Debian packages" tests/packaging/debian.sh
+}
+
+stage_bare() {
+    heading "Both commands in a minimal Debian"
+    local suite
+    for suite in ${BARE_SUITES:-bookworm}; do
+        check "bare $suite" tests/bare/run.sh "$suite"
+        grep '^bare:' "$logs/bare-$suite.log"
+    done
+}
+
 # ---- All -------------------------------------------------------------------------------------
 
-stages=(checks gcc clang tidy test sanitize valgrind)
-[ $# -eq 0 ] || stages=("$@")
+stages=(checks gcc clang tidy test sanitize valgrind package)
+case $* in
+    "") ;;
+    all) stages+=(bare) ;;
+    *) stages=("$@") ;;
+esac
 if [ -z "${NO_SETUP:-}" ]; then
     heading "Packages"
     ./setup.sh --tests || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

@@ -8,16 +8,16 @@
  *
  * In ten lines:
  *
- *     gradcam_error error;
+ *     gradcam_error e;
  *     gradcam_model *model = NULL;
  *     gradcam_explainer *explainer = NULL;
- *     gradcam_explanation *explanation = NULL;
- *     if (gradcam_model_load(&model, "model.onnx", NULL, &error) == GRADCAM_OK &&
- *         gradcam_explainer_create(&explainer, model, NULL, &error) == GRADCAM_OK &&
- *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &explanation, &error) == GRADCAM_OK
- * && gradcam_explanation_save(explanation, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.gradcam.png",
- * &error) == GRADCAM_OK) puts(gradcam_explanation_map(explanation, 0)->label); else fprintf(stderr,
- * "%s\n", error.message); gradcam_explanation_destroy(&explanation);
+ *     gradcam_explanation *x = NULL;
+ *     if (gradcam_model_load(&model, "model.onnx", NULL, &e) != GRADCAM_OK ||
+ *         gradcam_explainer_create(&explainer, model, NULL, &e) != GRADCAM_OK ||
+ *         gradcam_explain_file(explainer, "cat.jpg", NULL, 0, &x, &e) != GRADCAM_OK ||
+ *         gradcam_explanation_save(x, 0, GRADCAM_IMAGE_OVERLAY, NULL, "cat.png", &e) != GRADCAM_OK)
+ *         fprintf(stderr, "%s\n", e.message);
+ *     gradcam_explanation_destroy(&x);
  *     gradcam_explainer_destroy(&explainer);
  *     gradcam_model_destroy(&model);
  *
@@ -399,8 +399,8 @@ GRADCAM_API gradcam_status gradcam_explain(gradcam_explainer *explainer, const g
  * @param classes class indices, each of which gets a map from one shared forward pass; NULL with
  *        class_count 0 for the predicted class.
  * @return GRADCAM_OK, also when a map is flat or not finite (see gradcam_map.state);
- * GRADCAM_ERROR_FILE, _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3 channels: use
- *         gradcam_explain_tensor), _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT.
+ *         GRADCAM_ERROR_FILE, _PICTURE, _CLASS, _SHAPE (the network does not take 1 or 3
+ *         channels: use gradcam_explain_tensor), _NUMERIC, _MEMORY, _LIMIT, _ARGUMENT.
  */
 GRADCAM_API gradcam_status gradcam_explain_file(gradcam_explainer *explainer, const char *path,
                                                 const int *classes, size_t class_count,

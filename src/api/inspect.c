@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/objects.h"
+#include "onnx/names.h"
 #include "onnx/reader.h"
 #include "onnx/survey.h"
 #include "ops/op.h"
@@ -70,14 +71,16 @@ static gradcam_status copy_survey(gradcam_inspection *x, gradcam_error *error)
 
 /* ---- Operators ------------------------------------------------------------------------------ */
 
-/* Names of the file that the reader makes others of. */
-static bool is_read_otherwise(const gc_survey_operator *o)
+/* The row of an operator, or of the one that the reader makes of it. */
+static const gc_op *row_of(const gc_survey_operator *o)
 {
-    static const char *const names[] = {"Constant", "Scatter", "Upsample"};
-    for (size_t i = 0; o->domain[0] == '\0' && i < sizeof names / sizeof *names; i++)
-        if (strcmp(o->name, names[i]) == 0)
-            return true;
-    return o->is_function;
+    const char *const becomes = gc_onnx_becomes(o->name, o->domain);
+    return becomes != NULL ? gc_op_find(becomes, "") : gc_op_find(o->name, o->domain);
+}
+
+static bool is_constant(const gc_survey_operator *o)
+{
+    return o->domain[0] == '\0' && strcmp(o->name, "Constant") == 0;
 }
 
 static bool is_missing_in(const gc_graph *graph, const gc_survey_operator *o)
@@ -108,9 +111,9 @@ static gradcam_status judge_operators(gradcam_inspection *x, const gc_graph *gra
     GC_TRY(gc_arena_new(x->arena, &list, s->operator_count, sizeof *list, error));
     for (size_t i = 0; i < s->operator_count; i++) {
         const gc_survey_operator *const o = &s->operators[i];
-        const gc_op *const op = gc_op_find(o->name, o->domain);
-        const bool is_missing =
-            graph != NULL ? is_missing_in(graph, o) : op == NULL && !is_read_otherwise(o);
+        const gc_op *const op = row_of(o);
+        const bool is_missing = graph != NULL ? is_missing_in(graph, o)
+                                              : op == NULL && !is_constant(o) && !o->is_function;
         list[i] = (gradcam_operator_info){.name = o->name,
                                           .domain = o->domain,
                                           .count = o->count,

@@ -207,7 +207,8 @@ static bool is_spatial_op(const char *op)
         "Conv",         "ConvTranspose",      "MaxPool",      "AveragePool",
         "LpPool",       "GlobalAveragePool",  "GlobalLpPool", "GlobalMaxPool",
         "LRN",          "BatchNormalization", "GridSample",   "InstanceNormalization",
-        "SpaceToDepth", "GroupNormalization", "DepthToSpace"};
+        "SpaceToDepth", "GroupNormalization", "DepthToSpace", "MaxUnpool",
+        "RoiAlign"};
     return IS_ONE_OF(op, ops);
 }
 

@@ -406,7 +406,9 @@ gradcam_status gc_graph_remove_dead(gc_graph *graph, gradcam_error *error)
         graph->nodes[--kept] = node; /* kept ones gather at the end, in order */
     }
     graph->node_count -= kept;
-    memmove(graph->nodes, graph->nodes + kept, (size_t)graph->node_count * sizeof *graph->nodes);
+    if (graph->node_count > 0) /* a graph that never had any has no array */
+        memmove(graph->nodes, graph->nodes + kept,
+                (size_t)graph->node_count * sizeof *graph->nodes);
     gc_free(live);
     return set_producers(graph, error);
 }

@@ -122,15 +122,19 @@ gradcam_status gc_build_constant(gc_builder *b, const gc_scope *scope, const cha
     return GRADCAM_OK;
 }
 
+gradcam_status gc_build_fresh_value(gc_builder *b, const gc_scope *scope, const char *wanted,
+                                    int *index)
+{
+    const char *name = NULL;
+    GC_TRY(fresh_name(b, scope, wanted, &name));
+    GC_TRY(add_value(b, name, index));
+    return gc_map_set(b->taken, b->graph->values[*index].name, *index, b->error);
+}
+
 gradcam_status gc_build_fresh_constant(gc_builder *b, const gc_scope *scope, const char *wanted,
                                        gc_constant *constant, int *index)
 {
-    const char *name = NULL;
-    gradcam_status status = fresh_name(b, scope, wanted, &name);
-    if (status == GRADCAM_OK)
-        status = add_value(b, name, index);
-    if (status == GRADCAM_OK)
-        status = gc_map_set(b->taken, b->graph->values[*index].name, *index, b->error);
+    const gradcam_status status = gc_build_fresh_value(b, scope, wanted, index);
     if (status != GRADCAM_OK) {
         gc_constant_release(constant);
         return status;

@@ -73,6 +73,10 @@ gradcam_status gc_build_constant(gc_builder *builder, const gc_scope *scope, con
 gradcam_status gc_build_fresh_constant(gc_builder *builder, const gc_scope *scope,
                                        const char *wanted, gc_constant *constant, int *index);
 
+/** *index = a new value under a name like `wanted` that is not in use. */
+gradcam_status gc_build_fresh_value(gc_builder *builder, const gc_scope *scope, const char *wanted,
+                                    int *index);
+
 /** Decodes a tensor. */
 gradcam_status gc_build_tensor(gc_builder *builder, const gc_tensor_message *message,
                                gc_constant **constant);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The main graph: initializers, inputs, nodes, outputs. */
+#include "onnx/quantized.h"
 #include "onnx/upgrade.h"
 
 enum {
@@ -202,7 +203,9 @@ gradcam_status gc_build_graph(gc_builder *b, const gc_scope *scope, gc_bytes byt
     gc_free(rest.items);
     GC_TRY(status);
     GC_TRY(gc_build_check_refusals(b));
+    GC_TRY(gc_expand_quantized(b, scope));
     GC_TRY(gc_upgrade_graph(b, scope));
     GC_TRY(gc_graph_sort(b->graph, b->error));
+    GC_TRY(gc_carry_quantized(b, scope));
     return check_outputs(b->graph, b->error);
 }

@@ -290,6 +290,31 @@ ROW(roi_align)
     return gc_upgrade_set_string(u, node, "coordinate_transformation_mode", "output_half_pixel");
 }
 
+static const gc_tensor *constant_input(const gc_upgrade *u, const gc_node *node, int index)
+{
+    const int value = gc_upgrade_has(node, index) ? node->inputs[index] : GC_ABSENT;
+    const gc_constant *const constant =
+        value != GC_ABSENT ? u->builder->graph->values[value].constant : NULL;
+    return constant != NULL ? gc_constant_tensor(constant) : NULL;
+}
+
+/* One parameter for all needs no axis; of several, the axis is said. */
+ROW(quantization)
+{
+    const gc_tensor *const scale = constant_input(u, node, 1), *const zero =
+                                                                   constant_input(u, node, 2);
+    const bool is_blocked = gc_attr_int(node, "block_size", 0) != 0;
+    if (!is_blocked && scale != NULL && gc_tensor_count(scale) == 1 &&
+        (zero == NULL || gc_tensor_count(zero) == 1)) {
+        gc_node_remove_attr(node, "axis");
+        return GRADCAM_OK;
+    }
+    if (!is_blocked && scale == NULL && zero == NULL)
+        return GRADCAM_OK;
+    return gc_node_set_int(u->builder->graph, node, "axis", gc_attr_int(node, "axis", 1),
+                           u->builder->error);
+}
+
 ROW(scatter)
 {
     (void)u;
@@ -306,6 +331,7 @@ const gc_upgrade_row gc_upgrade_rows[] = {
     {"Cast", 6, cast},
     {"Clip", 11, clip},
     {"Concat", 4, concat},
+    {"DequantizeLinear", GC_ANY_OPSET, quantization},
     {"Div", 7, broadcast},
     {"Dropout", GC_ANY_OPSET, dropout},
     {"Equal", 7, broadcast},
@@ -323,6 +349,7 @@ const gc_upgrade_row gc_upgrade_rows[] = {
     {"PRelu", 7, prelu},
     {"Pad", 11, pad},
     {"Pow", 7, broadcast},
+    {"QuantizeLinear", GC_ANY_OPSET, quantization},
     {"ReduceL1", 18, axes_to_input},
     {"ReduceL2", 18, axes_to_input},
     {"ReduceLogSum", 18, axes_to_input},

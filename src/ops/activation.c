@@ -160,6 +160,20 @@ static inline float thresholded_relu_slope(float x, gc_map_params p)
 GC_MAP(ThresholdedRelu, GC_READS_INPUTS, gc_map_read(node, "alpha", 1.0f, NULL, 0.0f),
        thresholded_relu, thresholded_relu_slope);
 
+/* alpha is lambd, beta is bias. */
+static inline float shrink(float x, gc_map_params p)
+{
+    return x < -p.alpha ? x + p.beta : x > p.alpha ? x - p.beta : 0.0f;
+}
+
+static inline float shrink_slope(float x, gc_map_params p)
+{
+    return x < -p.alpha || x > p.alpha ? 1.0f : 0.0f;
+}
+
+GC_MAP(Shrink, GC_READS_INPUTS, gc_map_read(node, "lambd", 0.5f, "bias", 0.0f), shrink,
+       shrink_slope);
+
 static inline float mish(float x, gc_map_params p)
 {
     return x * tanhf(softplus(x, p));

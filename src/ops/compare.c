@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Comparison and logic: bool results, stored as integers 0 and 1. No gradients. */
+#include <math.h>
+
 #include "ops/broadcast.h"
 
 static gradcam_status infer_compare(const gc_call *call)
@@ -75,7 +77,7 @@ static gradcam_status Not_forward(const gc_call *call)
 
 ROW(Not, 1, infer_not);
 
-static gradcam_status infer_is_nan(const gc_call *call)
+static gradcam_status infer_test(const gc_call *call)
 {
     GC_TRY(gc_check_float(call, 0));
     GC_TRY(gc_op_infer_same(call));
@@ -92,4 +94,18 @@ static gradcam_status IsNaN_forward(const gc_call *call)
     return GRADCAM_OK;
 }
 
-ROW(IsNaN, 1, infer_is_nan);
+ROW(IsNaN, 1, infer_test);
+
+static gradcam_status IsInf_forward(const gc_call *call)
+{
+    const bool detects_negative = gc_attr_int(call->node, "detect_negative", 1) != 0;
+    const bool detects_positive = gc_attr_int(call->node, "detect_positive", 1) != 0;
+    const float *const x = gc_floats(call->inputs[0]);
+    const int64_t count = gc_tensor_count(call->inputs[0]);
+    for (int64_t i = 0; i < count; i++)
+        gc_ints(call->outputs[0])[i] =
+            (detects_positive && x[i] == INFINITY) || (detects_negative && x[i] == -INFINITY);
+    return GRADCAM_OK;
+}
+
+ROW(IsInf, 1, infer_test);

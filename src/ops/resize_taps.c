@@ -143,13 +143,13 @@ static void fill_nearest(const gc_resize_rule *rule, const gc_resize_axis *axis,
     weight[0] = 1.0f;
 }
 
-/* Positions beyond the border count as the border or, with exclude_outside and with antialiasing,
- * not at all; then the other weights are scaled to a sum of 1. */
+/* Positions beyond the border count as the border or, with exclude_outside, not at all; then, and
+ * with antialiasing, the weights are scaled to a sum of 1. */
 static void fill_filter(const gc_resize_rule *rule, const gc_resize_axis *axis, double x,
                         int64_t *index, float *weight)
 {
     const double width = stretch(rule, axis);
-    const bool excludes = rule->is_antialiased || rule->excludes_outside;
+    const bool excludes = rule->excludes_outside, scales = excludes || rule->is_antialiased;
     const int64_t before = axis->taps / 2 - 1;
     const double first = floor(x) - (double)before;
     double sum = 0.0;
@@ -161,7 +161,7 @@ static void fill_filter(const gc_resize_rule *rule, const gc_resize_axis *axis, 
         weight[t] = (float)w;
         sum += w;
     }
-    for (int64_t t = 0; excludes && sum != 0.0 && t < axis->taps; t++)
+    for (int64_t t = 0; scales && sum != 0.0 && t < axis->taps; t++)
         weight[t] = (float)((double)weight[t] / sum);
 }
 

@@ -54,8 +54,15 @@ static inline int64_t negated(int64_t x)
     return (int64_t)(0 - (uint64_t)x);
 }
 
+FLOAT_ONLY(Acos, GC_READS_INPUTS, acosf(x), -1.0f / sqrtf(1.0f - v * v));
+FLOAT_ONLY(Acosh, GC_READS_INPUTS, acoshf(x), 1.0f / sqrtf((v - 1.0f) * (v + 1.0f)));
+FLOAT_ONLY(Asin, GC_READS_INPUTS, asinf(x), 1.0f / sqrtf(1.0f - v * v));
+FLOAT_ONLY(Asinh, GC_READS_INPUTS, asinhf(x), 1.0f / sqrtf(1.0f + v * v));
+FLOAT_ONLY(Atan, GC_READS_INPUTS, atanf(x), 1.0f / (1.0f + v * v));
+FLOAT_ONLY(Atanh, GC_READS_INPUTS, atanhf(x), 1.0f / (1.0f - v * v));
 FLOAT_ONLY(Ceil, GC_READS_NOTHING, ceilf(x), 0.0f);
 FLOAT_ONLY(Cos, GC_READS_INPUTS, cosf(x), -sinf(v));
+FLOAT_ONLY(Cosh, GC_READS_INPUTS, coshf(x), sinhf(v));
 FLOAT_ONLY(Erf, GC_READS_INPUTS, erff(x), two_over_sqrt_pi *expf(-v *v));
 FLOAT_ONLY(Exp, GC_READS_OUTPUTS, expf(x), v);
 FLOAT_ONLY(Floor, GC_READS_NOTHING, floorf(x), 0.0f);
@@ -63,7 +70,9 @@ FLOAT_ONLY(Log, GC_READS_INPUTS, logf(x), 1.0f / v);
 FLOAT_ONLY(Reciprocal, GC_READS_OUTPUTS, 1.0f / x, -v *v);
 FLOAT_ONLY(Round, GC_READS_NOTHING, rintf(x), 0.0f); /* halves to the even neighbour */
 FLOAT_ONLY(Sin, GC_READS_INPUTS, sinf(x), cosf(v));
+FLOAT_ONLY(Sinh, GC_READS_INPUTS, sinhf(x), coshf(v));
 FLOAT_ONLY(Sqrt, GC_READS_OUTPUTS, sqrtf(x), 0.5f / v);
+FLOAT_ONLY(Tan, GC_READS_OUTPUTS, tanf(x), 1.0f + v * v);
 WITH_INTEGERS(Abs, GC_READS_INPUTS, fabsf(x), sign_of(v), x[i] < 0 ? negated(x[i]) : x[i]);
 WITH_INTEGERS(Neg, GC_READS_NOTHING, -x, -1.0f, negated(x[i]));
 WITH_INTEGERS(Sign, GC_READS_NOTHING, sign_of(x), 0.0f, x[i] > 0 ? 1 : x[i] < 0 ? -1 : 0);

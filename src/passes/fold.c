@@ -65,14 +65,29 @@ static bool has_only_constants(const gc_graph *graph, const gc_node *node)
     return node->input_count > 0;
 }
 
-static gradcam_status fold_all(gc_graph *graph, gc_operands *operands, gradcam_error *error)
+/* What no node reads any more goes at once: integer weights are held in eight bytes an element. */
+static void release_inputs(gc_graph *graph, const gc_node *node, int *uses)
+{
+    for (int i = 0; i < node->input_count; i++) {
+        const int v = node->inputs[i];
+        if (v == GC_ABSENT || --uses[v] > 0)
+            continue;
+        gc_constant_release(graph->values[v].constant);
+        graph->values[v].constant = NULL;
+    }
+}
+
+static gradcam_status fold_all(gc_graph *graph, gc_operands *operands, int *uses,
+                               gradcam_error *error)
 {
     int kept = 0;
     for (int n = 0; n < graph->node_count; n++) {
-        if (has_only_constants(graph, &graph->nodes[n]))
-            GC_TRY(gc_evaluate_node(graph, &graph->nodes[n], operands, error));
-        else
+        if (!has_only_constants(graph, &graph->nodes[n])) {
             kept++;
+            continue;
+        }
+        GC_TRY(gc_evaluate_node(graph, &graph->nodes[n], operands, error));
+        release_inputs(graph, &graph->nodes[n], uses);
     }
     return kept < graph->node_count ? gc_graph_remove_dead(graph, error) : GRADCAM_OK;
 }
@@ -80,9 +95,13 @@ static gradcam_status fold_all(gc_graph *graph, gc_operands *operands, gradcam_e
 gradcam_status gc_fold_constants(gc_graph *graph, gradcam_error *error)
 {
     gc_operands *operands = NULL;
-    GC_TRY(gc_new(&operands, 1, sizeof *operands, error));
-    const gradcam_status status = fold_all(graph, operands, error);
+    int *uses = NULL;
+    GC_TRY(gc_count_uses(graph, &uses, error));
+    gradcam_status status = gc_new(&operands, 1, sizeof *operands, error);
+    if (status == GRADCAM_OK)
+        status = fold_all(graph, operands, uses, error);
     gc_free(operands);
+    gc_free(uses);
     return status;
 }
 
@@ -93,5 +112,6 @@ gradcam_status gc_prepare(gc_graph *graph, gradcam_error *error)
     GC_TRY(gc_graph_remove_dead(graph, error));
     GC_TRY(gc_check_supported(graph, error));
     GC_TRY(gc_fold_constants(graph, error));
+    GC_TRY(gc_join_quantization(graph, error));
     return gc_prepare_batchnorm(graph, error);
 }

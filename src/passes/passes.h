@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Passes over graphs. Two moments:
- *   once a model     gc_prepare: gc_check_supported, gc_fold_constants, gc_prepare_batchnorm
+ *   once a model     gc_prepare: gc_check_supported, gc_fold_constants,
+ *                    gc_join_quantization, gc_prepare_batchnorm
  *   once a shape     gc_specialize: concrete shapes, everything that depends only on them folded,
  *                    no-ops dropped; then gc_fold_batchnorm, which must know what is observed.
  */
@@ -16,6 +17,9 @@ gradcam_status gc_check_supported(const gc_graph *graph, gradcam_error *error);
 
 /** Runs every node that has only constant inputs and turns its outputs into constants. */
 gradcam_status gc_fold_constants(gc_graph *graph, gradcam_error *error);
+
+/** Makes pairs of QuantizeLinear and DequantizeLinear one operator; see quantize.c. */
+gradcam_status gc_join_quantization(gc_graph *graph, gradcam_error *error);
 
 /** All that is done once after reading: dead nodes removed, operators checked, constants folded,
  *  BatchNormalization prepared. */

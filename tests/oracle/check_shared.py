@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 import numpy as np
-import torch
+from pytorch import torch
 
 from onnx_torch import Network
 

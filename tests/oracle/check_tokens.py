@@ -15,7 +15,7 @@ import tempfile
 import warnings
 
 import numpy as np
-import torch
+from pytorch import torch
 from torch import nn
 
 warnings.filterwarnings("ignore")

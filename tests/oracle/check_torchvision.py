@@ -27,7 +27,7 @@ import warnings
 
 import numpy as np
 import onnx
-import torch
+from pytorch import torch
 import torch.nn.functional as F
 import torchvision
 

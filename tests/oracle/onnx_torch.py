@@ -6,7 +6,7 @@ independently of the C code; covers what the networks in the tests use.
 """
 import numpy as np
 import onnx
-import torch
+from pytorch import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
@@ -122,6 +122,26 @@ def cast(a, x):
     return x.to(types[a["to"]])
 
 
+def along(parameter, x, axis):
+    """A scale or zero point as it broadcasts against x."""
+    if parameter.numel() == 1:
+        return parameter.reshape(())
+    return parameter.reshape([-1 if i == axis % x.dim() else 1 for i in range(x.dim())])
+
+
+def quantize(a, x, scale, zero):
+    """Straight-through: rounding counts as the identity. Whole numbers stay floating."""
+    low, high = torch.iinfo(zero.dtype).min, torch.iinfo(zero.dtype).max
+    ratio = x / along(scale, x, a.get("axis", 1))
+    rounded = ratio + (torch.round(ratio) - ratio).detach()
+    return torch.clamp(rounded + along(zero, x, a.get("axis", 1)).to(x.dtype), low, high)
+
+
+def dequantize(a, q, scale, zero=torch.tensor(0)):
+    axis = a.get("axis", 1)
+    return (q.to(scale.dtype) - along(zero, q, axis).to(scale.dtype)) * along(scale, q, axis)
+
+
 def axes_of(a, rest):
     return list(a["axes"]) if "axes" in a else rest[0].tolist() if rest else None
 
@@ -159,6 +179,7 @@ OPERATORS = {
     "Reshape": reshape, "Transpose": lambda a, x: x.permute(*a["perm"]),
     "Concat": lambda a, *x: torch.cat(x, a["axis"]), "Slice": slice_, "Resize": resize,
     "Split": lambda a, x, s: x.split(s.tolist(), a.get("axis", 0)), "Pad": pad, "Softmax": lambda a, x: x.softmax(a.get("axis", -1)), "Cast": cast,
+    "QuantizeLinear": quantize, "DequantizeLinear": dequantize,
     "Identity": lambda a, x: x, "Dropout": lambda a, x, *r: x, "Squeeze": squeeze,
     "Unsqueeze": unsqueeze, "Shape": lambda a, x: torch.tensor(x.shape),
     "Gather": lambda a, x, i: x.index_select(a.get("axis", 0), i.reshape(-1)).reshape(

@@ -59,13 +59,19 @@ def scalar(value, dtype=np.float32):
     return np.array(value, dtype)
 
 
+def to_bfloat16(array):
+    """The nearest bfloat16, halves to the even neighbour, as a float32."""
+    bits = np.asarray(array, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
 class Case:
     def __init__(self, name, model, arrays, failure=None):
         self.name, self.model, self.arrays, self.failure = name, model, arrays, failure
 
 
 def case(name, op, inputs, forward, *, attrs=None, opset=17, constants=(), grads=None, fd=True,
-         outputs=1, check=True, domain="", nodes=None):
+         outputs=1, check=True, domain="", nodes=None, bfloat16=()):
     """
     inputs     dict of name -> numpy array, or None for an absent optional input
     constants  names of inputs that are initializers rather than graph inputs
@@ -74,8 +80,9 @@ def case(name, op, inputs, forward, *, attrs=None, opset=17, constants=(), grads
     fd         False: no finite differences (at a kink, or a straight-through gradient)
     outputs    how many, or a list of names with "" for an absent one
     check      False: the operator is too new for this onnx's checker
-    nodes      several nodes instead of the single one: list of (op, inputs, outputs, attrs); graph
-               outputs are then `outputs`
+    bfloat16   names of constants, made by to_bfloat16, that are stored so
+    nodes      several nodes instead of the single one: list of (op, inputs, outputs, attrs) or
+               (op, inputs, outputs, attrs, domain); graph outputs are then `outputs`
     """
     names = [f"y{i}" if outputs != 1 else "y" for i in range(outputs)] \
         if isinstance(outputs, int) else list(outputs)
@@ -91,7 +98,8 @@ def case(name, op, inputs, forward, *, attrs=None, opset=17, constants=(), grads
     floats = [i for i, r in enumerate(results) if r.is_floating_point()]
     if wanted and floats:
         arrays.update(_gradients(name, forward, inputs, wanted, present, floats, fd))
-    model = _model(name, op, inputs, constants, names, results, attrs or {}, opset, domain, nodes)
+    model = _model(name, op, inputs, constants, names, results, attrs or {}, opset, domain, nodes,
+                   bfloat16)
     if check:
         onnx.checker.check_model(model)
     return Case(name, model, arrays)
@@ -182,15 +190,22 @@ def _value_info(name, array):
         else onnx.mapping.NP_TYPE_TO_TENSOR_TYPE[array.dtype], array.shape)
 
 
-def _model(name, op, inputs, constants, names, results, attrs, opset, domain, nodes):
+def _initializer(name, array, is_bfloat16):
+    if not is_bfloat16:
+        return numpy_helper.from_array(np.asarray(array), name)
+    bits = (np.asarray(array, np.float32).view(np.uint32) >> 16).astype("<u2")
+    return helper.make_tensor(name, TensorProto.BFLOAT16, bits.shape, bits.tobytes(), raw=True)
+
+
+def _model(name, op, inputs, constants, names, results, attrs, opset, domain, nodes, bfloat16=()):
     slots = [k if v is not None else "" for k, v in inputs.items()]
     while slots and slots[-1] == "":
         slots.pop()
     made = [helper.make_node(op, slots, names, name=name, domain=domain, **attrs)] if nodes is None \
-        else [helper.make_node(o, i, r, name=f"{name}_{n}", **a)
-              for n, (o, i, r, a) in enumerate(nodes)]
+        else [helper.make_node(o, i, r, name=f"{name}_{n}", domain="".join(d) or None, **a)
+              for n, (o, i, r, a, *d) in enumerate(nodes)]
     feeds = [_value_info(k, v) for k, v in inputs.items() if v is not None and k not in constants]
-    held = [numpy_helper.from_array(np.asarray(inputs[k]), k) for k in constants
+    held = [_initializer(k, inputs[k], k in bfloat16) for k in constants
             if inputs[k] is not None]
     outs = [_value_info(n, _to_numpy(r) if r is not None else None)
             for n, r in zip([n for n in names if n], results)]

@@ -3,7 +3,7 @@
 import re
 import types
 
-import torch
+from pytorch import torch
 import torchvision
 
 KINDS = ["Classifiers", "Segmentation", "Video", "Backbones of detectors"]

@@ -5,8 +5,10 @@
  *
  * usage: test_plan FOLDER [PREFIX]
  *
- * Every case runs twice forward and, from different seeds, twice backward, so that a buffer reused
- * too early is seen. Exit status 1 when a case failed or there was none.
+ * Every case runs with the engine, with plain kernels, and with the engine once constants are
+ * folded and operators joined (gc_prepare); each time twice forward and, from different seeds,
+ * twice backward, so that a buffer reused too early is seen. Exit status 1 when a case failed or
+ * there was none.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 
 #include "engine/plan.h"
 #include "op_case.h"
+#include "passes/passes.h"
 
 enum { MAX_VALUES = 64 };
 
@@ -198,6 +201,10 @@ static void run_case(tally *t, const char *folder, const char *name)
         status = run_setup(t, &c, false, &error);
         if (status == GRADCAM_OK)
             status = run_setup(t, &c, true, &error);
+        if (status == GRADCAM_OK) /* as a user's model is, before its first plan */
+            status = gc_prepare(c.model, &error);
+        if (status == GRADCAM_OK)
+            status = run_setup(t, &c, false, &error);
         if (expected != GRADCAM_OK) /* refused, with whatever status names the reason best */
             status = status != GRADCAM_OK ? GRADCAM_OK : GRADCAM_ERROR_INTERNAL;
     }

@@ -52,6 +52,15 @@ def plain():
     yield unary("softsign", "Softsign", F.softsign, 0)
     yield unary("sin", "Sin", torch.sin)
     yield unary("cos", "Cos", torch.cos)
+    yield unary("tan", "Tan", torch.tan, x=uniform("tan", -1.2, 1.2, *SHAPE))
+    yield unary("sinh", "Sinh", torch.sinh)
+    yield unary("cosh", "Cosh", torch.cosh)
+    yield unary("asin", "Asin", torch.asin, x=uniform("asin", -0.9, 0.9, *SHAPE))
+    yield unary("acos", "Acos", torch.acos, x=uniform("acos", -0.9, 0.9, *SHAPE))
+    yield unary("atan", "Atan", torch.atan)
+    yield unary("asinh", "Asinh", torch.asinh)
+    yield unary("acosh", "Acosh", torch.acosh, x=uniform("acosh", 1.1, 4, *SHAPE))
+    yield unary("atanh", "Atanh", torch.atanh, x=uniform("atanh", -0.9, 0.9, *SHAPE))
 
 
 def steps():
@@ -63,7 +72,18 @@ def steps():
     yield case("sign_int", "Sign", {"x": ints(-3, 0, 7)}, torch.sign)
 
 
+def shrink(x, lambd=0.5, bias=0.0):
+    return torch.where(x < -lambd, x + bias, torch.where(x > lambd, x - bias, 0.0 * x))
+
+
 def with_attributes():
+    yield unary("shrink", "Shrink", shrink, -0.5, 0.5)
+    yield unary("shrink_hard", "Shrink", lambda x: F.hardshrink(x, 1.25), -1.25, 1.25,
+                attrs={"lambd": 1.25})
+    yield unary("shrink_soft", "Shrink", lambda x: F.softshrink(x, 0.75), -0.75, 0.75,
+                attrs={"lambd": 0.75, "bias": 0.75})
+    yield at_kinks("shrink_kinks", "Shrink", lambda x: shrink(x, 1.0, 0.3), [-1, 1],
+                   attrs={"lambd": 1.0, "bias": 0.3})
     yield unary("leaky_relu", "LeakyRelu", lambda x: F.leaky_relu(x, 0.01), 0)
     yield unary("leaky_relu_alpha", "LeakyRelu", lambda x: F.leaky_relu(x, 0.3), 0,
                 attrs={"alpha": 0.3})

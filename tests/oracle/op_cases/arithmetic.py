@@ -83,8 +83,17 @@ def legacy():
     yield failure("add_opset6_axis3_2", "Add", {"a": normal("l", *shape), "b": normal("l", 5, 1)},
                   "SHAPE", opset=6, attrs={"broadcast": 1, "axis": 3})
     a, b = normal("cmp6a", *shape), normal("cmp6b", 3)
-    yield case("less_opset6", "Less", {"a": a, "b": b}, lambda a, b: a < b.reshape(3, 1, 1),
-               opset=6, attrs={"broadcast": 1, "axis": 1})
+    for op, forward in (("Less", torch.lt), ("Greater", torch.gt)):
+        yield case(f"{op.lower()}_opset6", op, {"a": a, "b": b},
+                   lambda a, b, f=forward: f(a, b.reshape(3, 1, 1)), opset=6,
+                   attrs={"broadcast": 1, "axis": 1})
+    yield case("equal_opset6", "Equal", {"a": ints([[1, 2], [3, 4], [5, 3]]), "b": ints(1, 4, 3)},
+               lambda a, b: a == b.reshape(3, 1), opset=6, attrs={"broadcast": 1, "axis": 0})
+    for op, forward in (("And", torch.logical_and), ("Or", torch.logical_or),
+                        ("Xor", torch.logical_xor)):
+        yield case(f"{op.lower()}_opset6", op, {"a": a > 0, "b": b > 0},
+                   lambda a, b, f=forward: f(a, b.reshape(3, 1, 1)), opset=6,
+                   attrs={"broadcast": 1, "axis": 1})
 
 
 def integers():
@@ -192,6 +201,10 @@ def comparisons():
     yield case("equal_bool", "Equal", {"a": np.array([True, False]), "b": np.array([True, True])},
                torch.eq)
     yield case("not", "Not", {"a": np.array([True, False, True])}, torch.logical_not)
+    infinite = {"a": np.array([1, np.nan, np.inf, -np.inf], np.float32)}
+    yield case("is_inf", "IsInf", infinite, torch.isinf)
+    yield case("is_inf_positive", "IsInf", infinite, torch.isposinf, attrs={"detect_negative": 0})
+    yield case("is_inf_negative", "IsInf", infinite, torch.isneginf, attrs={"detect_positive": 0})
     yield case("is_nan", "IsNaN", {"a": np.array([1, np.nan, np.inf], np.float32)}, torch.isnan)
     yield failure("and_float", "And", {"a": normal("f", 2), "b": normal("f", 2)}, "MODEL")
 

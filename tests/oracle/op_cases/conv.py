@@ -129,6 +129,8 @@ def transposes():
                         strides=[1, 2], auto_pad=auto)
         yield transpose(f"conv_transpose_{auto.lower()}_shape", (1, 2, 3, 3), (2, 2, 3, 3),
                         strides=[3, 2], output_shape=[8, 6], auto_pad=auto)
+    yield transpose("conv_transpose_kernel_shape", (1, 2, 3, 3), (2, 2, 3, 2), kernel_shape=[3, 2])
+    yield transpose("conv_transpose_valid", (1, 2, 3, 3), (2, 2, 3, 2), auto_pad="VALID")
     yield transpose("conv_transpose_1d", (2, 2, 5), (2, 3, 3), strides=[2], pads=[1, 0])
     yield transpose("conv_transpose_3d", (1, 2, 3, 2, 3), (2, 2, 2, 3, 2), strides=[1, 2, 2],
                     pads=[0, 1, 0, 1, 0, 1])

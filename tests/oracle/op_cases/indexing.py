@@ -86,6 +86,13 @@ def tuples():
     yield case("scatter_nd_add", "ScatterND",
                {"x": x, "i": np.array([[1], [1]]), "u": normal("u4", 2, 4, 5)},
                lambda x, i, u: put(x, ([1, 1],), u, True), attrs={"reduction": "add"}, opset=16)
+    for mode, name in (("mul", "prod"), ("min", "amin"), ("max", "amax")):
+        rows = torch.tensor([1, 2, 1])
+        yield case(f"scatter_nd_{mode}", "ScatterND",
+                   {"x": x, "i": np.array([[1], [2], [1]]), "u": normal("u5", 3, 4, 5)},
+                   lambda x, i, u, n=name: x.scatter_reduce(0, rows[:, None, None].expand(3, 4, 5), u,
+                                                            n),
+                   attrs={"reduction": mode}, opset=18, check=False, grads=[])
     yield case("scatter_nd_int", "ScatterND", {"x": ints(1, 2, 3), "i": np.array([[1]]),
                                                "u": ints(9)}, lambda x, i, u: torch.tensor([1, 9, 3]))
     yield case("scatter_nd_constant", "ScatterND",

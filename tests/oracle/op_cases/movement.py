@@ -20,6 +20,9 @@ def views():
                outputs=2, opset=13)
     yield case("dropout_training", "Dropout", {"x": x, "ratio": scalar(0), "training": scalar(
         True, np.bool_)}, lambda x, r, t: x * 1, constants=["ratio", "training"])
+    yield case("dropout_ratio", "Dropout", {"x": x}, lambda x: x * 1, opset=10,
+               attrs={"ratio": 0.9})
+    yield case("dropout_seed", "Dropout", {"x": x}, lambda x: x * 1, opset=13, attrs={"seed": 7})
     yield case("dropout_opset6", "Dropout", {"x": x}, lambda x: x * 1, opset=6,
                attrs={"ratio": 0.5, "is_test": 1})
     for axis in (-4, -1, 0, 1, 2, 3, 4):

@@ -27,6 +27,9 @@ def batches():
     yield batch("batch_norm_rank2", (4, 5))
     yield batch("batch_norm_3d", (1, 2, 2, 3, 2))
     yield batch("batch_norm_opset7", (1, 3, 2, 2), opset=7, momentum=0.5)
+    yield batch("batch_norm_opset6", (1, 3, 2, 2), opset=6, is_test=1, momentum=0.5, epsilon=0.01)
+    yield batch("batch_norm_opset7_spatial", (1, 3, 2, 2), opset=7, spatial=0)
+    yield batch("batch_norm_training_ignored", (2, 3, 2, 2), opset=14, training_mode=1)
     yield batch("batch_norm_many_channels", (1, 19, 2, 2))
 
 
@@ -83,6 +86,10 @@ def groups():
         yield case(name, "GroupNormalization", inputs(name, shape, shape[1]),
                    lambda x, s, b: F.group_norm(x, count, s, b), opset=21, check=False,
                    attrs={"num_groups": count}, grads=["x"], constants=["scale", "bias"])
+        yield case(name + "_epsilon", "GroupNormalization", inputs(name, shape, shape[1]),
+                   lambda x, s, b: F.group_norm(x, count, s, b, 0.3), opset=21, check=False,
+                   attrs={"num_groups": count, "epsilon": 0.3}, grads=["x"],
+                   constants=["scale", "bias"])
         yield case(name + "_opset18", "GroupNormalization", inputs(name, shape, count),
                    lambda x, s, b: F.group_norm(x, count, s.repeat_interleave(shape[1] // count),
                                                 b.repeat_interleave(shape[1] // count)),

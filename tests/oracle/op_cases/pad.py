@@ -82,6 +82,8 @@ def cases():
     yield pad("pad_int", ints([[1, 2], [3, 4]]), [1, 0, 0, 2], value=9)
     yield case("pad_opset2", "Pad", {"x": x}, lambda x: F.pad(x, (1, 2, 0, 1), value=0.5),
                attrs={"pads": [0, 0, 0, 1, 0, 0, 1, 2], "value": 0.5}, opset=9)
+    yield case("pad_opset1", "Pad", {"x": x}, lambda x: F.pad(x, (1, 2, 0, 1), value=0.5),
+               attrs={"paddings": [0, 0, 0, 1, 0, 0, 1, 2], "value": 0.5}, opset=1)
     y = normal("padbad", 2, 3)
     yield failure("pad_bad_count", "Pad", {"x": y, "pads": ints(1, 1)}, "MODEL",
                   constants=["pads"])

@@ -198,14 +198,23 @@ def average_pools():
 
 
 def lp_pools():
-    def lp_pool(name, shape, p=2, **attrs):
+    def lp_pool(name, shape, p=2, opset=17, **attrs):
         return case(name, "LpPool", {"x": away_from(normal(name, *shape), 0)},
                     lambda x: by_hand(x, attrs, lambda v, _: (v.abs() ** p).sum(-1) ** (1 / p)),
-                    attrs=dict(attrs, p=p))
+                    attrs=dict(attrs, p=p), opset=opset, check=opset < 18)
 
     yield lp_pool("lp_pool", (1, 2, 5, 6), kernel_shape=[2, 2], strides=[2, 2])
     yield lp_pool("lp_pool_3", (1, 2, 5, 6), p=3, kernel_shape=[3, 2], pads=[1, 0, 1, 1])
     yield lp_pool("lp_pool_1", (1, 2, 5), p=1, kernel_shape=[3])
+    yield lp_pool("lp_pool_same_upper", (1, 2, 5, 6), kernel_shape=[3, 4], strides=[2, 2],
+                  auto_pad="SAME_UPPER")
+    yield lp_pool("lp_pool_same_lower", (1, 2, 5, 6), kernel_shape=[3, 4], strides=[2, 2],
+                  auto_pad="SAME_LOWER")
+    yield lp_pool("lp_pool_valid", (1, 2, 5, 6), kernel_shape=[3, 4], auto_pad="VALID")
+    yield lp_pool("lp_pool_dilation", (1, 2, 6, 7), opset=18, kernel_shape=[2, 3],
+                  dilations=[3, 2])
+    yield lp_pool("lp_pool_ceil", (1, 2, 6, 7), opset=18, kernel_shape=[3, 2], strides=[2, 2],
+                  ceil_mode=1)
 
 
 def global_pools():

@@ -58,12 +58,12 @@ def row(attrs, x, n, scale):
         return weights
     width = max(1.0, 1 / scale) if attrs.get("antialias") else 1.0
     reach = (1 if attrs["mode"] == "linear" else 2) * width
-    drop = attrs.get("antialias") or attrs.get("exclude_outside")
+    drop = attrs.get("exclude_outside")
     for i in range(math.floor(x - reach) - 1, math.ceil(x + reach) + 2):
         w = kernel(attrs, (i - x) / width)
         if 0 <= i < n or not drop:
             weights[min(max(i, 0), n - 1)] += w
-    return weights / weights.sum() if drop else weights
+    return weights / weights.sum() if drop or attrs.get("antialias") else weights
 
 
 def matrix(attrs, n, out, scale, roi):
@@ -154,7 +154,9 @@ def against_torch():
         yield resize(f"resize_cubic_align_{label}", (1, 2, 4, 5), sizes=(1, 2) + size,
                      mode="cubic", torch_mode="bicubic", **align)
     yield resize("resize_antialias_linear", (1, 2, 9, 7), sizes=(1, 2, 4, 3), mode="linear",
-                 antialias=1, opset=18, torch_mode="bilinear")
+                 antialias=1, opset=18)
+    yield resize("resize_antialias_torch", (1, 2, 9, 7), sizes=(1, 2, 4, 3), mode="linear",
+                 antialias=1, exclude_outside=1, opset=18, torch_mode="bilinear")
 
 
 MODES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
@@ -211,6 +213,8 @@ def variants():
                  exclude_outside=1)
     yield resize("resize_antialias_cubic", (1, 1, 9, 7), scales=(1, 1, 0.4, 0.6), mode="cubic",
                  antialias=1, opset=18)
+    yield resize("resize_antialias_cubic_outside", (1, 1, 9, 7), scales=(1, 1, 0.4, 0.6),
+                 mode="cubic", antialias=1, exclude_outside=1, opset=18)
     yield resize("resize_antialias_up", (1, 1, 3, 4), scales=(1, 1, 2, 1.5), mode="cubic",
                  antialias=1, opset=18)
     for policy, outs in (("not_larger", (6, 8)), ("not_smaller", (7, 10))):
@@ -241,6 +245,14 @@ def old_forms():
                lambda x: by_hand(x, {"mode": "nearest", "nearest_mode": "floor",
                                      "coordinate_transformation_mode": "asymmetric"}, plans),
                attrs={"scales": [1.0, 1.0, 2.0, 2.0]}, opset=7)
+    wide = [(2, 6, 2.0, None), (3, 12, 3.0, None)]
+    for mode in ("nearest", "bilinear"):
+        yield case(f"upsample_opset1_{mode}", "Upsample", {"x": x},
+                   lambda x, m=mode: by_hand(x, {"mode": {"bilinear": "linear"}.get(m, m),
+                                                 "nearest_mode": "floor",
+                                                 "coordinate_transformation_mode": "asymmetric"},
+                                             wide),
+                   attrs={"height_scale": 2.0, "width_scale": 3.0, "mode": mode}, opset=1)
     yield case("resize_opset11_empty", "Resize",
                {"x": x, "roi": NO, "scales": NO, "sizes": ints(1, 2, 6, 5)},
                lambda x, *_: F.interpolate(x, size=(6, 5), mode="bilinear", align_corners=False),

@@ -34,6 +34,22 @@ def shapes():
                    ("Reshape", ["x", "to"], ["y"], {})])
 
 
+def given():
+    """Constant, in each of its forms."""
+    x = normal("given", 3)
+    forms = {"value_float": (1.5, lambda: 1.5), "value_int": (3, lambda: 3),
+             "value_floats": ([1.5, -2.0, 0.25], lambda: torch.tensor([1.5, -2.0, 0.25])),
+             "value_ints": ([3, -1, 2], lambda: torch.tensor([3, -1, 2]))}
+    for name, (value, result) in forms.items():
+        cast = [("Cast", ["c"], ["f"], {"to": 1})]
+        yield case(f"constant_{name}", None, {"x": x}, lambda v, r=result: v * r(),
+                   nodes=[("Constant", [], ["c"], {name: value}), *cast,
+                          ("Mul", ["x", "f"], ["y"], {})], opset=13)
+    yield case("constant_value", None, {"x": x}, lambda v: v * 1.5,
+               nodes=[("Constant", [], ["c"], {"value": tensor(1.5, TensorProto.FLOAT)}),
+                      ("Mul", ["x", "c"], ["y"], {})], opset=13)
+
+
 def fills():
     def constant(name, shape, value, dtype, forward):
         attrs = {} if value is None else {"value": tensor(value, dtype)}
@@ -52,6 +68,8 @@ def fills():
         yield failure(f"constant_of_shape_{name}", "ConstantOfShape", {"s": ints(shape)}, status,
                       constants=["s"])
     yield failure("constant_of_shape_fed", "ConstantOfShape", {"s": ints(2)}, "UNSUPPORTED")
+
+    yield from given()
 
     def span(name, start, limit, delta, dtype=np.int64):
         inputs = {"a": scalar(start, dtype), "b": scalar(limit, dtype), "c": scalar(delta, dtype)}

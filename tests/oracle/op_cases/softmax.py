@@ -50,4 +50,7 @@ def cases():
     yield case("hardmax_axis", "Hardmax", {"x": normal("hardmax", *SHAPE)},
                lambda x: F.one_hot(x.argmax(1), 3).movedim(-1, 1).to(x), attrs={"axis": 1},
                grads=[])
+    yield case("hardmax_matrix", "Hardmax", {"x": normal("hardmax", *SHAPE)},
+               lambda x: F.one_hot(x.flatten(2).argmax(-1), x[0, 0].numel()).to(x)
+               .reshape(x.shape), attrs={"axis": 2}, grads=[], opset=11)
     yield failure("softmax_bad_axis", "Softmax", {"x": x}, "MODEL", attrs={"axis": 2})
