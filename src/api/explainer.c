@@ -190,6 +190,7 @@ gradcam_status gc_explainer_set_input(gradcam_explainer *e,
     const gc_graph *const graph = e->source;
     GC_TRY(choose_preprocessing(e, options, error));
     GC_TRY(settle_shape(e, options, error));
+    GC_TRY(gc_explainer_unroll(e, error));
     if (e->width > 0)
         GC_TRY(adapt_preprocessing(e, options, error));
     e->info.model_path = e->model->path;

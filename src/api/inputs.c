@@ -142,6 +142,16 @@ gradcam_status gc_explainer_choose_input(gradcam_explainer *e,
     return choose_picture(e, options->picture_input, error);
 }
 
+gradcam_status gc_explainer_unroll(gradcam_explainer *e, gradcam_error *error)
+{
+    if (!gc_has_control_flow(e->source))
+        return GRADCAM_OK;
+    if (e->own_source == NULL)
+        GC_TRY(gc_graph_clone(&e->own_source, e->source, error));
+    e->source = e->own_source;
+    return gc_unroll(e->own_source, &e->feed, 1, error);
+}
+
 gradcam_status gc_explainer_choose_head(const gradcam_explainer *e, const char *name, int *output,
                                         gradcam_error *error)
 {

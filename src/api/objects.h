@@ -37,7 +37,7 @@ struct gradcam_explainer {
     gc_graph *graph;        /* specialised to the input shape */
     gc_runner *runner;
     gc_layers layers;
-    gc_tokens tokens; /* as the caller says; grid_rank 0: nothing */
+    gc_tokens tokens;          /* as the caller says; grid_rank 0: nothing */
     int *chosen, chosen_count; /* indices of layers */
     int heads[GC_MAX_HEADS], head_count;
     const char *head_names[GC_MAX_HEADS];
@@ -93,6 +93,9 @@ gradcam_status gc_model_learn(gradcam_model *model, const gradcam_model_options 
 gradcam_status gc_explainer_choose_input(gradcam_explainer *explainer,
                                          const gradcam_explainer_options *options,
                                          gradcam_error *error);
+
+/** Control flow that follows from the shape of the input. */
+gradcam_status gc_explainer_unroll(gradcam_explainer *explainer, gradcam_error *error);
 
 /** The output of that name; of NULL, the first. */
 gradcam_status gc_explainer_choose_head(const gradcam_explainer *explainer, const char *name,

@@ -91,6 +91,8 @@ static gradcam_status infer_all(gc_graph *graph, gc_operands *operands, gradcam_
 {
     for (int n = 0; n < graph->node_count; n++) {
         const gc_node *const node = &graph->nodes[n];
+        if (gc_is_unrolled(node))
+            return gc_refuse_control_flow(graph, node, error);
         if (gc_is_foldable(graph, node))
             GC_TRY(gc_evaluate_node(graph, node, operands, error));
         else
