@@ -105,6 +105,10 @@ gradcam_status gc_pieces_add(gc_pieces *pieces, uint64_t number, gc_bytes bytes,
 /** Reads one serialized node: adds it, or its constant, or the body of the function it calls. */
 gradcam_status gc_build_node(gc_builder *builder, const gc_scope *scope, gc_bytes bytes);
 
+/** If the last node of the graph is a fused operator of com.microsoft that is known, replaces it by
+ *  what it is made of. */
+gradcam_status gc_build_fused(gc_builder *builder, const gc_scope *scope);
+
 /** Reads the bodies of node `index` of the graph if it is an If or a Loop; `bytes` is the node. */
 gradcam_status gc_build_bodies(gc_builder *builder, const gc_scope *scope, int index,
                                gc_bytes bytes);

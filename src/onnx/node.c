@@ -172,7 +172,8 @@ static gradcam_status add_node(gc_builder *b, const gc_scope *scope, const GcOnn
     if (status != GRADCAM_OK)
         return gc_fail_context(b->error, status,
                                "%s: ", gc_node_text(b->graph, &b->graph->nodes[index], text));
-    return gc_build_call(b, scope, gc_text(message->overload));
+    GC_TRY(gc_build_call(b, scope, gc_text(message->overload)));
+    return b->graph->node_count == index + 1 ? gc_build_fused(b, scope) : GRADCAM_OK;
 }
 
 gradcam_status gc_build_node(gc_builder *b, const gc_scope *scope, gc_bytes bytes)
