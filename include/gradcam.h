@@ -58,6 +58,16 @@ extern "C" {
 /** The version of the library at run time, as "major.minor.patch". */
 GRADCAM_API const char *gradcam_version(void);
 
+/**
+ * What this build of the library consists of, for logs and reports of problems: lines such as
+ * "compute  oneDNN 3.7.1, threads by OpenMP, AVX2". The lines may change from version to version.
+ *
+ * @param text receives the text, cut off where `size` bytes do not hold it, always terminated; may
+ *        be NULL with `size` 0.
+ * @return the length of the whole text, as snprintf does.
+ */
+GRADCAM_API size_t gradcam_build_info(char *text, size_t size);
+
 /* ---- Status and error ---------------------------------------------------------------------- */
 
 /** Each row: enumerator, value (also the exit code of the command-line tool), meaning. */

@@ -4,14 +4,6 @@
 #include "api/objects.h"
 #include "onnx/reader.h"
 
-#define TEXT_OF(number)                   #number
-#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
-
-const char *gradcam_version(void)
-{
-    return VERSION_TEXT(GRADCAM_VERSION_MAJOR, GRADCAM_VERSION_MINOR, GRADCAM_VERSION_PATCH);
-}
-
 void gradcam_model_options_init(gradcam_model_options *options)
 {
     memset(options, 0, sizeof *options);

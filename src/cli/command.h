@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A command of the tool is one const row; main.c lists them. Their options are rows, too: tables
- * that several commands share are in settings.c. */
+/* A command of the tool is one const row; commands.c lists them. Their options are rows, too:
+ * tables that several commands share are in settings.c. */
 #ifndef GC_CLI_COMMAND_H
 #define GC_CLI_COMMAND_H
 
@@ -40,6 +40,9 @@ typedef struct gc_command {
     /** `error->message` is left empty where everything has been reported already. */
     gradcam_status (*run)(const gc_settings *settings, gradcam_error *error);
 } gc_command;
+
+/** All commands, as the help shows them; ends with NULL. */
+extern const gc_command *const gc_commands[];
 
 extern const gc_command gc_command_explain;
 extern const gc_command gc_command_inspect;

@@ -29,17 +29,24 @@ typedef struct job {
 
 /* ---- Options -------------------------------------------------------------------------------- */
 
+static const struct {
+    const char *name;
+    gradcam_output output;
+} kinds[] = {{"raw", GRADCAM_NPY_RAW},
+             {"normalised", GRADCAM_NPY_NORMALISED},
+             {"picture", GRADCAM_NPY_PICTURE},
+             {"normalized", GRADCAM_NPY_NORMALISED}};
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
+static const char *kind_name(size_t index)
+{
+    return index < KIND_COUNT - 1 ? kinds[index].name : NULL; /* one spelling is enough */
+}
+
 static gradcam_status set_npy_kind(const gc_option *option, const char *value, void *settings,
                                    gradcam_error *error)
 {
-    static const struct {
-        const char *name;
-        gradcam_output output;
-    } kinds[] = {{"raw", GRADCAM_NPY_RAW},
-                 {"normalised", GRADCAM_NPY_NORMALISED},
-                 {"normalized", GRADCAM_NPY_NORMALISED},
-                 {"picture", GRADCAM_NPY_PICTURE}};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    for (size_t i = 0; i < KIND_COUNT; i++)
         if (strcmp(value, kinds[i].name) == 0) {
             ((gc_settings *)settings)->npy_kind = kinds[i].output;
             ((gc_settings *)settings)->npy.wanted = true;
@@ -47,6 +54,14 @@ static gradcam_status set_npy_kind(const gc_option *option, const char *value, v
         }
     return gc_fail(error, GRADCAM_ERROR_ARGUMENT,
                    "--%s: '%s' is not one of raw, normalised, picture.", option->name, value);
+}
+
+static const char *colormap_name(size_t index)
+{
+    const char *const *name = gradcam_colormap_names();
+    while (*name != NULL && index-- > 0)
+        name++;
+    return *name;
 }
 
 static gradcam_status set_colormap(const gc_option *option, const char *value, void *settings,
@@ -79,7 +94,7 @@ static const gc_option output_rows[] = {
              "ends in '/' or is there already. Default: NAME.gradcam.png in the current folder"},
     {"alpha", 0, "A", .set = gc_set_number, AT(render.alpha), .maximum = 1,
      .help = "Share of the heat in the overlay, 0 to 1; default 0.4"},
-    {"colormap", 0, "NAME", .set = set_colormap, AT(render.colormap),
+    {"colormap", 0, "NAME", .set = set_colormap, AT(render.colormap), .choice = colormap_name,
      .help = "Colours of the map; default jet, or bwr with --signed; an unknown name lists them "
              "all"},
     {"signed", 0, NULL, .set = gc_set_int_switch, AT(render.is_signed),
@@ -93,7 +108,7 @@ static const gc_option output_rows[] = {
      .help = "Write the coloured map alone, too; default NAME.heatmap.png"},
     {"npy", 0, "FILE", true, .set = gc_set_file, AT(npy),
      .help = "Write the map as numbers, too (float32); default NAME.npy"},
-    {"npy-kind", 0, "KIND", .set = set_npy_kind,
+    {"npy-kind", 0, "KIND", .set = set_npy_kind, .choice = kind_name,
      .help = "raw: native resolution, before the ReLU (default); normalised: native resolution, 0 "
              "to 1; picture: the picture's resolution, 0 to 1. Implies --npy"},
 };

@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command-line tool: finds the command, reads its options, runs it. */
+/* The command-line tool: finds the command, reads its options, runs it, or helps. */
 #include <string.h>
 
 #include "cli/command.h"
 #include "cli/report.h"
 
-static const gc_command *const commands[] = {
-    &gc_command_explain, &gc_command_layers,  &gc_command_classify,
-    &gc_command_inspect, &gc_command_methods, &gc_command_targets,
-};
-
-enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+enum { COMMAND_LIMIT = 32 };
 
 static const gc_command *find_command(const char *name)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+    for (const gc_command *const *command = gc_commands; *command != NULL; command++)
+        if (strcmp((*command)->name, name) == 0)
+            return *command;
     return NULL;
 }
 
 static gradcam_status unknown_command(const char *name, gradcam_error *error)
 {
-    const char *names[COMMAND_COUNT];
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        names[i] = commands[i]->name;
-    const char *nearest = gc_nearest(name, names, COMMAND_COUNT);
+    const char *names[COMMAND_LIMIT];
+    size_t count = 0;
+    for (; gc_commands[count] != NULL && count < COMMAND_LIMIT; count++)
+        names[count] = gc_commands[count]->name;
+    const char *nearest = gc_nearest(name, names, count);
     const size_t length = strlen(name);
     if (nearest == NULL && length > 5 && strcmp(name + length - 5, ".onnx") == 0)
         nearest = gc_command_explain.name;
@@ -62,8 +58,8 @@ static void print_general_help(void)
     printf("gradcam: shows what an image network looked at (Grad-CAM for ONNX models)\n\n"
            "Usage: gradcam COMMAND ARGUMENTS... [OPTIONS]\n\n"
            "Commands:\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (const gc_command *const *command = gc_commands; *command != NULL; command++)
+        printf("  %-10s %s\n", (*command)->name, (*command)->summary);
     printf("  %-10s %s\n", "help", "Show the options of a command: gradcam help explain");
     printf("\nExamples:\n"
            "  gradcam explain model.onnx cat.jpg              writes cat.gradcam.png\n"
@@ -72,8 +68,15 @@ static void print_general_help(void)
            "  gradcam explain model.onnx cat.jpg --method layercam --method scorecam\n"
            "  gradcam explain model.onnx cat.jpg --target diff:tabby,tiger\n"
            "  gradcam layers model.onnx                       what --layer can name\n"
-           "\ngradcam --version prints the version.\n");
-    print_exit_codes();
+           "\nThe help of a command ends with the exit codes. 'man gradcam' tells all of it;\n"
+           "gradcam --version prints the version and what this build consists of.\n");
+}
+
+static void print_version(void)
+{
+    char facts[1024];
+    gradcam_build_info(facts, sizeof facts);
+    printf("gradcam %s\n%s", gradcam_version(), facts);
 }
 
 static void print_command_help(const gc_command *command)
@@ -82,6 +85,7 @@ static void print_command_help(const gc_command *command)
     if (command->details != NULL)
         gc_print_wrapped(stdout, command->details, 0, 0);
     gc_options_help(command->tables, stdout);
+    print_exit_codes();
 }
 
 static gradcam_status help(int count, char **names, gradcam_error *error)
@@ -133,7 +137,7 @@ static gradcam_status dispatch(int argc, char **argv, gradcam_error *error)
     if (strcmp(argv[1], "help") == 0)
         return help(argc - 2, argv + 2, error);
     if (is_either(argv[1], "--version", "-V")) {
-        printf("gradcam %s\n", gradcam_version());
+        print_version();
         return GRADCAM_OK;
     }
     const gc_command *const command = find_command(argv[1]);

@@ -38,6 +38,8 @@ typedef struct gc_option {
                           gradcam_error *error);
     size_t offset;
     double minimum, maximum; /* for numbers */
+    /** The words the value may be, by index; NULL past the last. For completion. */
+    const char *(*choice)(size_t index);
     const char *help;
 } gc_option;
 

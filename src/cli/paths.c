@@ -23,11 +23,18 @@ static bool ends_with(const char *name, const char *const *endings, size_t count
     return false;
 }
 
+static const char *const readable_endings[] = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
+                                               ".webp", ".tif",  ".tiff", ".bmp"};
+enum { READABLE_COUNT = sizeof readable_endings / sizeof readable_endings[0] };
+
+const char *gc_picture_ending(size_t index)
+{
+    return index < READABLE_COUNT ? readable_endings[index] : NULL;
+}
+
 static bool is_readable_name(const char *name)
 {
-    static const char *const endings[] = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
-                                          ".webp", ".tif",  ".tiff", ".bmp"};
-    return ends_with(name, endings, sizeof endings / sizeof endings[0]);
+    return ends_with(name, readable_endings, READABLE_COUNT);
 }
 
 static bool is_writable_name(const char *name)

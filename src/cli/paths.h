@@ -18,6 +18,10 @@
 /** Endings of pictures that can be written, for messages. */
 #define GC_PICTURE_ENDINGS ".png, .jpg, .jpeg or .webp"
 
+/** Endings of the pictures that are looked for in folders, by index, as ".jpg"; NULL past the last.
+ */
+const char *gc_picture_ending(size_t index);
+
 /** Adds `argument` to `pictures`; if it is a folder, the pictures in it, sorted, without those this
  *  tool wrote. The names belong to `arena`. */
 gradcam_status gc_pictures_add(gc_arena *arena, gc_texts *pictures, const char *argument,

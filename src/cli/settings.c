@@ -62,17 +62,24 @@ static gradcam_status set_crop(const gc_option *option, const char *value, void 
     return set_size(option, value, settings, error);
 }
 
+static const struct {
+    const char *name;
+    gradcam_fit fit;
+} fits[] = {{"stretch", GRADCAM_FIT_STRETCH},
+            {"crop", GRADCAM_FIT_CROP},
+            {"letterbox", GRADCAM_FIT_LETTERBOX}};
+enum { FIT_COUNT = sizeof fits / sizeof fits[0] };
+
+static const char *fit_name(size_t index)
+{
+    return index < FIT_COUNT ? fits[index].name : NULL;
+}
+
 static gradcam_status set_resize(const gc_option *option, const char *value, void *settings,
                                  gradcam_error *error)
 {
-    static const struct {
-        const char *name;
-        gradcam_fit fit;
-    } fits[] = {{"stretch", GRADCAM_FIT_STRETCH},
-                {"crop", GRADCAM_FIT_CROP},
-                {"letterbox", GRADCAM_FIT_LETTERBOX}};
     gradcam_explainer_options *const explainer = &((gc_settings *)settings)->explainer;
-    for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++)
+    for (size_t i = 0; i < FIT_COUNT; i++)
         if (strcmp(value, fits[i].name) == 0) {
             explainer->fit = fits[i].fit;
             return GRADCAM_OK;
@@ -212,16 +219,16 @@ static const gc_option network_rows[] = {
      .help = "Input that the picture is fed to. Default: the first that looks like one"},
     {"head", 0, "NAME", .set = gc_set_text, AT(explainer.head),
      .help = "Output that is explained. Default: the first"},
-    {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset),
+    {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset), .choice = gc_preprocessing_name,
      .help = "Preprocessing: torchvision, timm, tf, caffe, unit or raw. Default: "
              "preprocessor_config.json beside the model, then its metadata, then torchvision"},
     {"size", 0, "N|WxH", .set = set_size,
      .help = "Size of the network's input where the model leaves it free; default 224"},
-    {"resize", 0, "HOW", .set = set_resize,
+    {"resize", 0, "HOW", .set = set_resize, .choice = fit_name,
      .help =
          "How a picture gets that size: stretch, crop (centre), letterbox (grey borders), or N: "
          "short edge to N pixels, then crop"},
-    {"fit", 0, "HOW", .set = set_resize, .help = "The same as --resize"},
+    {"fit", 0, "HOW", .set = set_resize, .choice = fit_name, .help = "The same as --resize"},
     {"crop", 0, "N|WxH", .set = set_crop, .help = "The same as --size N --resize crop"},
     {"mean", 0, "A,B,C", .set = set_mean,
      .help = "Subtracted from pixels in [0,1]; one number or one a channel"},

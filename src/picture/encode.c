@@ -234,6 +234,14 @@ gradcam_status gc_encoder_find(const gc_encoder **encoder, const char *path, gra
                    "%s: the ending must say how to write a picture:%s", path, list);
 }
 
+void gc_picture_write_formats(char *text, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < ENCODER_COUNT && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? "" : ", ",
+                                 encoders[i].name);
+}
+
 gradcam_status gc_picture_encode(const gc_encoder *encoder, const uint8_t *rgb, int width,
                                  int height, int quality, uint8_t **bytes, size_t *size,
                                  gradcam_error *error)

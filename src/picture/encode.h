@@ -12,6 +12,9 @@ typedef struct gc_encoder gc_encoder;
  *  GRADCAM_ERROR_ARGUMENT, listing the endings, for any other. */
 gradcam_status gc_encoder_find(const gc_encoder **encoder, const char *path, gradcam_error *error);
 
+/** Names of the formats that can be written, as in "PNG, JPEG". */
+void gc_picture_write_formats(char *text, size_t size);
+
 /**
  * Encodes a picture to memory.
  *

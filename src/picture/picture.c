@@ -63,15 +63,19 @@ static const gc_decoder *find_decoder(const uint8_t *bytes, size_t size)
     return NULL;
 }
 
+void gc_picture_read_formats(char *text, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < DECODER_COUNT && used < size; i++) {
+        const char *const name = decoders[i]->name; /* NOLINT: no row is NULL */
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? "" : ", ", name);
+    }
+}
+
 static gradcam_status fail_unknown(const uint8_t *bytes, size_t size, gradcam_error *error)
 {
     char names[128] = "", start[3 * 8 + 1] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < DECODER_COUNT && used < sizeof names; i++) {
-        const char *const name = decoders[i]->name; /* NOLINT: no row is NULL */
-        used +=
-            (size_t)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", name);
-    }
+    gc_picture_read_formats(names, sizeof names);
     for (size_t i = 0; i < size && i < 8; i++)
         snprintf(start + 3 * i, 4, " %02x", bytes[i]);
     GC_FAIL_IF(size == 0, error, GRADCAM_ERROR_PICTURE, "the file is empty");

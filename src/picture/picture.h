@@ -41,6 +41,9 @@ gradcam_status gc_picture_read(gc_picture *picture, const char *path,
 gradcam_status gc_picture_decode(gc_picture *picture, const void *bytes, size_t size,
                                  const gc_picture_limits *limits, gradcam_error *error);
 
+/** Names of the formats that can be read, as in "JPEG, PNG". */
+void gc_picture_read_formats(char *text, size_t size);
+
 /** *picture = width x height pixels, not set. GRADCAM_ERROR_LIMIT where `limits` forbid it,
  *  GRADCAM_ERROR_PICTURE for an extent below 1. */
 gradcam_status gc_picture_alloc(gc_picture *picture, int64_t width, int64_t height,

@@ -120,7 +120,7 @@ def judged(network):
             answer = expected(network, x, rank)
             if answer[3].max() > 0:
                 return x.detach(), answer
-    raise RuntimeError("PyTorch's map has no positive value for ten inputs: nothing is compared")
+    raise RuntimeError("PyTorch's map has no positive value for forty inputs and scores: nothing is compared")
 
 
 # ---- Ours --------------------------------------------------------------------------------------

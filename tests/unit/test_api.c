@@ -50,6 +50,19 @@ static int same_map(const gradcam_map *a, const gradcam_map *b)
            memcmp(a->raw, b->raw, sizeof(float) * (size_t)a->width * (size_t)a->height) == 0;
 }
 
+/* As snprintf: the length does not depend on the room, and what fits is terminated. */
+static void test_build_info(void)
+{
+    char whole[1024], part[16];
+    const size_t length = gradcam_build_info(NULL, 0);
+    CHECK_INT(gradcam_build_info(whole, sizeof whole), length);
+    CHECK_INT(strlen(whole), length);
+    CHECK(strstr(whole, "oneDNN ") != NULL && strstr(whole, "JPEG") != NULL);
+    CHECK_INT(gradcam_build_info(part, sizeof part), length);
+    CHECK_INT(strlen(part), sizeof part - 1);
+    CHECK(memcmp(part, whole, sizeof part - 1) == 0);
+}
+
 static void test_model_may_go_first(void)
 {
     gradcam_model *model = load();
@@ -325,6 +338,6 @@ static void test_map_not_finite(void)
     gradcam_model_destroy(&model);
 }
 
-TEST_MAIN(test_model_may_go_first, test_repeats_exactly, test_classes_together, test_two_threads,
-          test_tensor_equals_pixels, test_predictions, test_refusals, test_rendering,
-          test_narrow_picture, test_map_not_finite)
+TEST_MAIN(test_build_info, test_model_may_go_first, test_repeats_exactly, test_classes_together,
+          test_two_threads, test_tensor_equals_pixels, test_predictions, test_refusals,
+          test_rendering, test_narrow_picture, test_map_not_finite)

@@ -17,6 +17,9 @@ typedef struct gc_dnnl gc_dnnl;
 gradcam_status gc_dnnl_create(gc_dnnl **dnnl, gradcam_error *error);
 void gc_dnnl_destroy(gc_dnnl **dnnl);
 
+/** Which oneDNN this is and what it computes with, e.g. "oneDNN 3.7.1, threads by OpenMP, AVX2". */
+void gc_dnnl_describe(char *text, size_t size);
+
 /** Weights in the layouts that kernels want, packed once and shared by all plans of a model. May be
  *  used by several threads at once. */
 typedef struct gc_packs gc_packs;
