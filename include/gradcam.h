@@ -154,6 +154,14 @@ typedef enum gradcam_fit {
     GRADCAM_FIT_LETTERBOX /**< Longest edge fits; the rest is filled with grey 114. */
 } gradcam_fit;
 
+/** A value for an input of the network that is not the picture. */
+typedef struct gradcam_side_input {
+    const char *name;
+    int rank;
+    int64_t dims[8];
+    const float *values; /**< Row-major; whole numbers for integer inputs. Copied. */
+} gradcam_side_input;
+
 typedef struct gradcam_explainer_options {
     /** Target layer: the exact name of a node or of its output, a unique part of one, or an index
      *  as listed by gradcam_explainer_layers; or several layers at once: a pattern with * and ?, or
@@ -165,6 +173,13 @@ typedef struct gradcam_explainer_options {
     /** How the tokens of a transformer lie in the picture, "HxW+K": a grid of H x W after K extra
      *  tokens (class, distillation, registers), e.g. "14x14+1". NULL: found from the shapes. */
     const char *tokens;
+    /** Values of inputs other than the picture. Inputs that have an initializer need none. */
+    const gradcam_side_input *inputs;
+    size_t input_count;
+    /** The input that the picture is fed to. NULL: the first that looks like one. */
+    const char *picture_input;
+    /** The output that is explained. NULL: the first. */
+    const char *head;
     /** Preprocessing preset: "torchvision", "timm", "tf", "caffe", "unit" or "raw". NULL: from
      *  preprocessor_config.json beside the model, then its metadata, then "torchvision". */
     const char *preset;

@@ -96,7 +96,7 @@ static gradcam_status settle_shape(gradcam_explainer *e, const gradcam_explainer
 {
     char shape[GC_SHAPE_TEXT];
     gc_tensor *const type = &e->feed.type;
-    const char *const name = e->model->graph->values[e->feed.value].name;
+    const char *const name = e->source->values[e->feed.value].name;
     GC_FAIL_IF(type->rank < 1, error, GRADCAM_ERROR_SHAPE,
                "the model does not say how many extents its input '%s' has; export it with a shape",
                name);
@@ -186,10 +186,11 @@ gradcam_status gc_explainer_set_input(gradcam_explainer *e,
                                       const gradcam_explainer_options *options,
                                       gradcam_error *error)
 {
-    const gc_graph *const graph = e->model->graph;
-    e->feed = (gc_feed){.value = graph->inputs[0], .type = graph->values[graph->inputs[0]].type};
+    GC_TRY(gc_explainer_choose_input(e, options, error));
+    const gc_graph *const graph = e->source;
     GC_TRY(choose_preprocessing(e, options, error));
     GC_TRY(settle_shape(e, options, error));
+    GC_TRY(gc_explainer_unroll(e, error));
     if (e->width > 0)
         GC_TRY(adapt_preprocessing(e, options, error));
     e->info.model_path = e->model->path;
@@ -243,10 +244,11 @@ static gradcam_status list_layers(gradcam_explainer *e, gradcam_error *error)
  * between it and the score. */
 static void list_heads(gradcam_explainer *e)
 {
-    const gc_graph *const g = e->model->graph;
+    const gc_graph *const g = e->source;
     e->heads[e->head_count++] = e->target.score;
-    for (int i = 1; i < g->output_count && e->head_count < GC_MAX_HEADS - 1; i++)
-        e->heads[e->head_count++] = g->outputs[i];
+    for (int i = 0; i < g->output_count && e->head_count < GC_MAX_HEADS - 1; i++)
+        if (g->outputs[i] != e->target.output)
+            e->heads[e->head_count++] = g->outputs[i];
     if (e->target.output != e->target.score)
         e->heads[e->head_count++] = e->target.output;
     for (int h = 0; h < e->head_count; h++)
@@ -270,7 +272,7 @@ static void drop_integer_heads(gradcam_explainer *e)
 static gradcam_status select_layers(gradcam_explainer *e, const gradcam_explainer_options *options,
                                     gradcam_error *error)
 {
-    const gc_graph *const g = e->model->graph;
+    const gc_graph *const g = e->source;
     GC_TRY(gc_arena_new(e->arena, &e->chosen, (size_t)e->layers.count, sizeof(int), error));
     if (options->layer != NULL)
         GC_TRY(gc_layers_select_several(&e->layers, e->graph, g, options->layer, e->chosen,
@@ -293,11 +295,11 @@ static gradcam_status choose_layers(gradcam_explainer *e, const gradcam_explaine
     memcpy(targets, e->heads, sizeof e->heads);
     targets[e->head_count] = e->target.logits;
     /* Other outputs may be beyond us (non-maximum suppression, say); the main one must not be. */
-    if (gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, e->head_count + 1, NULL) !=
+    if (gc_specialize(&e->graph, e->source, &e->feed, 1, targets, e->head_count + 1, NULL) !=
         GRADCAM_OK) {
         e->head_count = 1;
         targets[1] = e->target.logits;
-        GC_TRY(gc_specialize(&e->graph, e->model->graph, &e->feed, 1, targets, 2, error));
+        GC_TRY(gc_specialize(&e->graph, e->source, &e->feed, 1, targets, 2, error));
     }
     drop_integer_heads(e);
     const int score = gc_graph_resolve(e->graph, e->target.score);
@@ -323,7 +325,7 @@ static gradcam_status check_labels(const gradcam_explainer *e, gradcam_error *er
 /* The plan of a plain request, so that what cannot be is said before the first picture. */
 static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
 {
-    const gc_runner_setup setup = {.graph = e->model->graph,
+    const gc_runner_setup setup = {.graph = e->source,
                                    .shaped = e->graph,
                                    .packs = e->model->packs,
                                    .feeds = &e->feed,
@@ -370,8 +372,9 @@ static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_optio
     if (options->tokens != NULL)
         GC_TRY(parse_tokens(options->tokens, &e->tokens, error));
     GC_TRY(gc_explainer_set_input(e, options, error));
-    gc_target_find(&e->target, e->model->graph, e->model->graph->outputs[0],
-                   options->after_activation != 0);
+    int output = 0;
+    GC_TRY(gc_explainer_choose_head(e, options->head, &output, error));
+    gc_target_find(&e->target, e->source, output, options->after_activation != 0);
     e->info.score = e->target.text;
     GC_TRY(choose_layers(e, options, error));
     describe_input_shape(e);
@@ -427,6 +430,7 @@ void gradcam_explainer_destroy(gradcam_explainer **explainer)
         gc_free((void *)e->references[i].values);
     gc_layers_free(&e->layers);
     gc_graph_destroy(&e->graph);
+    gc_graph_destroy(&e->own_source);
     gc_arena_destroy(&e->arena);
     gc_free(e->planar);
     gradcam_model_destroy(&e->model);

@@ -88,7 +88,7 @@ static bool is_missing_in(const gc_graph *graph, const gc_survey_operator *o)
     for (int n = 0; n < graph->node_count; n++)
         if (strcmp(graph->nodes[n].op, o->name) == 0 &&
             strcmp(graph->nodes[n].domain, o->domain) == 0)
-            return gc_op_find(o->name, o->domain) == NULL;
+            return gc_op_find(o->name, o->domain) == NULL && !gc_is_unrolled(&graph->nodes[n]);
     return false; /* the reader made something else of it, or nothing needs it */
 }
 

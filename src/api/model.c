@@ -51,10 +51,6 @@ static gradcam_status check_inputs(const gc_graph *graph, gradcam_error *error)
 {
     GC_FAIL_IF(graph->output_count < 1, error, GRADCAM_ERROR_MODEL, "the model has no output");
     GC_FAIL_IF(graph->input_count < 1, error, GRADCAM_ERROR_MODEL, "the model has no input");
-    GC_FAIL_IF(graph->input_count > 1, error, GRADCAM_ERROR_UNSUPPORTED,
-               "the model has %d inputs ('%s', '%s', ...); only networks with one are supported",
-               graph->input_count, graph->values[graph->inputs[0]].name,
-               graph->values[graph->inputs[1]].name);
     return GRADCAM_OK;
 }
 

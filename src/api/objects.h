@@ -33,7 +33,9 @@ struct gradcam_model {
 struct gradcam_explainer {
     gradcam_model *model; /* held */
     gc_arena *arena;
-    gc_graph *graph; /* specialised to the input shape */
+    const gc_graph *source; /* as read, with the inputs that are given as constants */
+    gc_graph *own_source;   /* a clone that holds those, or NULL */
+    gc_graph *graph;        /* specialised to the input shape */
     gc_runner *runner;
     gc_layers layers;
     gc_tokens tokens;          /* as the caller says; grid_rank 0: nothing */
@@ -88,6 +90,18 @@ gradcam_model *gc_model_retain(gradcam_model *model);
 /** Labels and preprocessing from options, from files beside the model, from its metadata. */
 gradcam_status gc_model_learn(gradcam_model *model, const gradcam_model_options *options,
                               gradcam_error *error);
+
+/** Inputs that are given; which one is the picture. */
+gradcam_status gc_explainer_choose_input(gradcam_explainer *explainer,
+                                         const gradcam_explainer_options *options,
+                                         gradcam_error *error);
+
+/** Control flow that follows from the shape of the input. */
+gradcam_status gc_explainer_unroll(gradcam_explainer *explainer, gradcam_error *error);
+
+/** The output of that name; of NULL, the first. */
+gradcam_status gc_explainer_choose_head(const gradcam_explainer *explainer, const char *name,
+                                        int *output, gradcam_error *error);
 
 /** Input shape, layout and preprocessing. */
 gradcam_status gc_explainer_set_input(gradcam_explainer *explainer,

@@ -12,7 +12,7 @@ typedef struct gc_settings {
     gradcam_explainer_options explainer;
     gradcam_render_options render;
     const char *labels, *output, *input_npy;
-    gc_texts classes, targets, methods, layers;
+    gc_texts classes, targets, methods, layers, inputs;
     gradcam_request request; /* how maps are fused and smoothed */
     const char *at;          /* a pixel, "x,y" */
     bool is_scale_shared;

@@ -149,6 +149,8 @@ static gradcam_status protect_inputs(job *j, gradcam_error *error)
     GC_TRY(gc_protect(&j->inputs, s->arguments.items[0], error));
     GC_TRY(gc_protect(&j->inputs, s->labels, error));
     GC_TRY(gc_protect(&j->inputs, s->input_npy, error));
+    for (size_t i = 0; i < s->inputs.count; i++) /* NAME=FILE */
+        GC_TRY(gc_protect(&j->inputs, strrchr(s->inputs.items[i], '=') + 1, error));
     for (size_t i = 0; i < j->pictures.count; i++)
         GC_TRY(gc_protect(&j->inputs, j->pictures.items[i], error));
     GC_TRY(gc_protected_check(&j->inputs, j->naming.overlay, error));

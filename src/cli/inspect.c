@@ -4,6 +4,7 @@
 
 #include "cli/json.h"
 #include "cli/report.h"
+#include "cli/session.h"
 
 /* ---- Text ----------------------------------------------------------------------------------- */
 
@@ -112,6 +113,21 @@ static gradcam_status report(const gc_settings *settings, const gradcam_inspecti
     return gc_json_finish(json, error);
 }
 
+static gradcam_status inspect(const gc_settings *settings, const char *path,
+                              gradcam_inspection **inspection, gradcam_error *error)
+{
+    gc_side_inputs inputs;
+    gradcam_model_options options;
+    gradcam_explainer_options explainer = settings->explainer;
+    gradcam_model_options_init(&options);
+    options.labels_path = settings->labels;
+    gradcam_status status = gc_side_inputs_read(&inputs, settings, &explainer, error);
+    if (status == GRADCAM_OK)
+        status = gradcam_inspect(inspection, path, &options, &explainer, error);
+    gc_side_inputs_free(&inputs);
+    return status;
+}
+
 static gradcam_status run(const gc_settings *settings, gradcam_error *error)
 {
     GC_FAIL_IF(settings->arguments.count != 1, error, GRADCAM_ERROR_ARGUMENT,
@@ -119,16 +135,13 @@ static gradcam_status run(const gc_settings *settings, gradcam_error *error)
                settings->arguments.count, gc_command_inspect.usage);
     const char *const path = settings->arguments.items[0];
     gradcam_inspection *inspection = NULL;
-    gradcam_model_options options;
     gc_json_sink json = gc_json_open(settings);
     gc_protected inputs = {0};
-    gradcam_model_options_init(&options);
-    options.labels_path = settings->labels;
     gradcam_status status = gc_protect(&inputs, path, error);
     if (status == GRADCAM_OK)
         status = gc_protected_check(&inputs, json.path, error);
     if (status == GRADCAM_OK)
-        status = gradcam_inspect(&inspection, path, &options, &settings->explainer, error);
+        status = inspect(settings, path, &inspection, error);
     if (status == GRADCAM_OK)
         status = report(settings, gradcam_inspection_look(inspection), &json, error);
     gradcam_inspection_destroy(&inspection);

@@ -3,8 +3,65 @@
 
 #include <string.h>
 
-#include "picture/npy.h"
+#include "base/memory.h"
 #include "picture/picture.h"
+
+/* ---- Inputs other than the picture ----------------------------------------------------------- */
+
+void gc_side_inputs_free(gc_side_inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->count; i++) {
+        gc_array_free(&inputs->arrays[i]);
+        gc_free(inputs->names[i]);
+    }
+    gc_free(inputs->items);
+    gc_free(inputs->arrays);
+    gc_free(inputs->names);
+}
+
+/* "NAME=FILE.npy", which the option has checked. */
+static gradcam_status read_input(gc_side_inputs *inputs, const char *text, gradcam_error *error)
+{
+    const char *const sign = strrchr(text, '=');
+    const size_t i = inputs->count++;
+    GC_TRY(gc_new(&inputs->names[i], (size_t)(sign - text) + 1, 1, error));
+    memcpy(inputs->names[i], text, (size_t)(sign - text));
+    GC_TRY(gc_npy_read(&inputs->arrays[i], sign + 1, error));
+    inputs->items[i] = (gradcam_side_input){
+        .name = inputs->names[i], .rank = inputs->arrays[i].rank, .values = inputs->arrays[i].data};
+    memcpy(inputs->items[i].dims, inputs->arrays[i].dims, sizeof inputs->items[i].dims);
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_side_inputs_read(gc_side_inputs *inputs, const gc_settings *settings,
+                                   gradcam_explainer_options *options, gradcam_error *error)
+{
+    const gc_texts *const texts = &settings->inputs;
+    *inputs = (gc_side_inputs){0};
+    GC_TRY(gc_new(&inputs->items, texts->count, sizeof *inputs->items, error));
+    GC_TRY(gc_new(&inputs->arrays, texts->count, sizeof *inputs->arrays, error));
+    GC_TRY(gc_new(&inputs->names, texts->count, sizeof *inputs->names, error));
+    for (size_t i = 0; i < texts->count; i++)
+        GC_TRY(read_input(inputs, texts->items[i], error));
+    options->inputs = inputs->items;
+    options->input_count = inputs->count;
+    return GRADCAM_OK;
+}
+
+/* ---- Session -------------------------------------------------------------------------------- */
+
+static gradcam_status create(gc_session *session, const gc_settings *settings, gradcam_error *error)
+{
+    gc_side_inputs inputs;
+    gradcam_explainer_options options = settings->explainer;
+    options.more_layers = settings->layers.items;
+    options.more_layer_count = settings->layers.count;
+    gradcam_status status = gc_side_inputs_read(&inputs, settings, &options, error);
+    if (status == GRADCAM_OK)
+        status = gradcam_explainer_create(&session->explainer, session->model, &options, error);
+    gc_side_inputs_free(&inputs);
+    return status;
+}
 
 gradcam_status gc_session_open(gc_session *session, const gc_settings *settings,
                                gradcam_error *error)
@@ -14,10 +71,7 @@ gradcam_status gc_session_open(gc_session *session, const gc_settings *settings,
     gradcam_model_options_init(&options);
     options.labels_path = settings->labels;
     GC_TRY(gradcam_model_load(&session->model, settings->arguments.items[0], &options, error));
-    gradcam_explainer_options explainer = settings->explainer;
-    explainer.more_layers = settings->layers.items;
-    explainer.more_layer_count = settings->layers.count;
-    GC_TRY(gradcam_explainer_create(&session->explainer, session->model, &explainer, error));
+    GC_TRY(create(session, settings, error));
     session->input = gradcam_explainer_input(session->explainer);
     return GRADCAM_OK;
 }

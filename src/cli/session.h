@@ -4,6 +4,20 @@
 #define GC_CLI_SESSION_H
 
 #include "cli/command.h"
+#include "picture/npy.h"
+
+/** Inputs of the network that are not the picture, read from the files that --input names. */
+typedef struct gc_side_inputs {
+    gradcam_side_input *items;
+    gc_array *arrays; /* hold the values */
+    char **names;
+    size_t count;
+} gc_side_inputs;
+
+/** Reads them and points `options` to them. Free them on failure, too. */
+gradcam_status gc_side_inputs_read(gc_side_inputs *inputs, const gc_settings *settings,
+                                   gradcam_explainer_options *options, gradcam_error *error);
+void gc_side_inputs_free(gc_side_inputs *inputs);
 
 typedef struct gc_session {
     gradcam_model *model;

@@ -25,6 +25,17 @@ void gc_settings_free(gc_settings *settings)
     gc_texts_free(&settings->targets);
     gc_texts_free(&settings->methods);
     gc_texts_free(&settings->layers);
+    gc_texts_free(&settings->inputs);
+}
+
+/* "NAME=FILE.npy"; the name of a tensor may hold a '=', so it ends at the last one. */
+static gradcam_status set_input(const gc_option *option, const char *value, void *settings,
+                                gradcam_error *error)
+{
+    const char *const sign = strrchr(value, '=');
+    GC_FAIL_IF(sign == NULL || sign == value || sign[1] == '\0', error, GRADCAM_ERROR_ARGUMENT,
+               "--%s: '%s' is not NAME=FILE.npy.", option->name, value);
+    return gc_set_list(option, value, settings, error);
 }
 
 /* "224" or "320x240", width first. */
@@ -202,6 +213,12 @@ static const gc_option method_rows[] = {
 static const gc_option network_rows[] = {
     {"labels", 0, "FILE", .set = gc_set_text, AT(labels),
      .help = "Class names, one a line. Default: config.json beside the model, then its metadata"},
+    {"input", 0, "NAME=FILE", .set = set_input, AT(inputs),
+     .help = "A tensor (.npy) for an input that is not the picture; may be repeated"},
+    {"picture-input", 0, "NAME", .set = gc_set_text, AT(explainer.picture_input),
+     .help = "Input that the picture is fed to. Default: the first that looks like one"},
+    {"head", 0, "NAME", .set = gc_set_text, AT(explainer.head),
+     .help = "Output that is explained. Default: the first"},
     {"preset", 0, "NAME", .set = set_preset, AT(explainer.preset), .choice = gc_preprocessing_name,
      .help = "Preprocessing: torchvision, timm, tf, caffe, unit or raw. Default: "
              "preprocessor_config.json beside the model, then its metadata, then torchvision"},

@@ -16,7 +16,7 @@ gradcam_status gc_graph_create(gc_graph **graph, gradcam_error *error)
     return status;
 }
 
-static void release_attrs(gc_node *node)
+void gc_node_release(gc_node *node)
 {
     for (int i = 0; i < node->attr_count; i++)
         if (node->attrs[i].type == GC_ATTR_TENSOR)
@@ -29,7 +29,10 @@ void gc_graph_destroy(gc_graph **graph)
         return;
     gc_graph *const g = *graph;
     for (int i = 0; i < g->node_count; i++)
-        release_attrs(&g->nodes[i]);
+        gc_node_release(&g->nodes[i]);
+    for (const gc_body *body = g->bodies; body != NULL; body = body->next)
+        for (int i = 0; i < body->node_count; i++)
+            gc_node_release(&body->nodes[i]);
     for (int i = 0; i < g->value_count; i++)
         gc_constant_release(g->values[i].constant);
     gc_free(g->nodes);
@@ -397,7 +400,7 @@ gradcam_status gc_graph_remove_dead(gc_graph *graph, gradcam_error *error)
             used |= node.outputs[o] != GC_ABSENT && live[node.outputs[o]] &&
                     graph->values[node.outputs[o]].constant == NULL;
         if (!used) {
-            release_attrs(&node);
+            gc_node_release(&node);
             continue;
         }
         for (int i = 0; i < node.input_count; i++)
@@ -415,6 +418,20 @@ gradcam_status gc_graph_remove_dead(gc_graph *graph, gradcam_error *error)
 
 /* ---- Copying -------------------------------------------------------------------------------- */
 
+gradcam_status gc_node_copy_attrs(gc_graph *graph, gc_node *node, const gc_node *from,
+                                  gradcam_error *error)
+{
+    const size_t count = (size_t)from->attr_count;
+    GC_TRY(gc_arena_new(graph->arena, &node->attrs, count, sizeof *node->attrs, error));
+    for (int i = 0; i < from->attr_count; i++) {
+        node->attrs[i] = from->attrs[i];
+        if (node->attrs[i].type == GC_ATTR_TENSOR)
+            gc_constant_retain(node->attrs[i].tensor);
+        node->attr_count++;
+    }
+    return GRADCAM_OK;
+}
+
 static gradcam_status clone_nodes(gc_graph *copy, const gc_graph *graph, gradcam_error *error)
 {
     for (int n = 0; n < graph->node_count; n++) {
@@ -424,14 +441,7 @@ static gradcam_status clone_nodes(gc_graph *copy, const gc_graph *graph, gradcam
                                  from->input_count, from->output_count, &to, error));
         memcpy(to->inputs, from->inputs, (size_t)from->input_count * sizeof(int));
         memcpy(to->outputs, from->outputs, (size_t)from->output_count * sizeof(int));
-        GC_TRY(gc_arena_new(copy->arena, &to->attrs, (size_t)from->attr_count, sizeof *to->attrs,
-                            error));
-        for (int i = 0; i < from->attr_count; i++) {
-            to->attrs[i] = from->attrs[i];
-            if (to->attrs[i].type == GC_ATTR_TENSOR)
-                gc_constant_retain(to->attrs[i].tensor);
-            to->attr_count++;
-        }
+        GC_TRY(gc_node_copy_attrs(copy, to, from, error));
     }
     return GRADCAM_OK;
 }

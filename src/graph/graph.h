@@ -22,8 +22,10 @@ typedef enum gc_attr_type {
     GC_ATTR_INTS,
     GC_ATTR_FLOATS,
     GC_ATTR_STRINGS,
-    GC_ATTR_GRAPH /**< Kept by name only: no operator here runs sub-graphs. */
+    GC_ATTR_GRAPH /**< The body of an If or a Loop; of other nodes only the name is kept. */
 } gc_attr_type;
+
+typedef struct gc_body gc_body;
 
 typedef struct gc_attr {
     const char *name;
@@ -37,6 +39,7 @@ typedef struct gc_attr {
         const float *floats;
         const char *const *strings;
         gc_constant *tensor; /**< A hold that belongs to the graph. */
+        const gc_body *body; /**< May be NULL. */
     };
 } gc_attr;
 
@@ -52,6 +55,19 @@ typedef struct gc_node {
     int attr_count;
     gc_attr *attrs;
 } gc_node;
+
+/** A sub-graph over the values of the graph; belongs to the graph that read it. Its own values are
+ *  made by no node of the graph until a pass puts copies of its nodes there. */
+struct gc_body {
+    gc_node *nodes; /**< In order. */
+    int node_count;
+    int *inputs, *outputs;
+    int input_count, output_count;
+    int *captures; /**< Values from outside that it reads: the last inputs of the node that has it,
+                        in the order of its bodies. */
+    int capture_count;
+    gc_body *next; /**< Of the graph's list. */
+};
 
 typedef struct gc_value {
     const char *name;
@@ -73,6 +89,7 @@ typedef struct gc_graph {
     size_t node_capacity, value_capacity;
     int *inputs, *outputs; /**< Value indices; inputs without those that have a constant. */
     int input_count, output_count;
+    gc_body *bodies; /**< All that were read; clones have none of their own. */
     gc_metadata *metadata;
     int metadata_count;
     const char *producer; /**< "pytorch 1.13.0", or "". */
@@ -106,6 +123,13 @@ gradcam_status gc_node_set_ints(gc_graph *graph, gc_node *node, const char *name
                                 const int64_t *values, size_t count, gradcam_error *error);
 gradcam_status gc_node_set_attr(gc_graph *graph, gc_node *node, gc_attr attr, gradcam_error *error);
 void gc_node_remove_attr(gc_node *node, const char *name);
+
+/** Gives a node that has none the attributes of another, sharing tensors and arrays. */
+gradcam_status gc_node_copy_attrs(gc_graph *graph, gc_node *node, const gc_node *from,
+                                  gradcam_error *error);
+
+/** Releases what the attributes of a node hold that is taken out of a graph. */
+void gc_node_release(gc_node *node);
 
 /** Sorts nodes so that producers come first, fills in producers, fails on cycles, on two producers
  *  of one value, and on values that nothing produces (naming the node). */

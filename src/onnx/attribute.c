@@ -121,8 +121,9 @@ static gradcam_status convert(gc_builder *b, const attribute *a, gc_attr *attr)
     case STRINGS:
         attr->type = GC_ATTR_STRINGS;
         return copy_strings(b, h, attr);
-    default: /* sub-graphs, types, sparse tensors: no operator here reads them */
+    default: /* sub-graphs, see body.c; types, sparse tensors: no operator here reads them */
         attr->type = GC_ATTR_GRAPH;
+        attr->body = NULL;
         return GRADCAM_OK;
     }
 }

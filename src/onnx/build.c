@@ -53,8 +53,9 @@ static gradcam_status add_value(gc_builder *b, const char *name, int *index)
     return gc_graph_add_value(b->graph, name, index, b->error);
 }
 
-/* A name inside a function: the value gets a prefix that tells one call from another. */
-static gradcam_status add_local(gc_builder *b, const gc_scope *scope, const char *name, int *index)
+/* A name inside a function or sub-graph: the value gets a prefix that tells one call from another.
+ */
+gradcam_status gc_build_local(gc_builder *b, const gc_scope *scope, const char *name, int *index)
 {
     const char *full = NULL, *key = NULL;
     GC_TRY(gc_arena_format(b->graph->arena, &full, b->error, "%s%s", scope->prefix, name));
@@ -73,8 +74,10 @@ gradcam_status gc_build_value(gc_builder *b, const gc_scope *scope, const char *
     *index = gc_map_get(scope->names, name, UNKNOWN);
     if (*index != UNKNOWN)
         return GRADCAM_OK;
+    if (scope->outer != NULL)
+        return gc_build_value(b, scope->outer, name, index);
     if (scope->call != NULL)
-        return add_local(b, scope, name, index);
+        return gc_build_local(b, scope, name, index);
     GC_FAIL_IF(is_in_use(b, scope, name), b->error, GRADCAM_ERROR_MODEL,
                "'%s' is the name of two values", name);
     GC_TRY(add_value(b, name, index));

@@ -14,7 +14,7 @@ enum {
     GC_MAX_INPUTS = 4096,    /**< Of the graph, without initializers. */
     GC_MAX_OPERANDS = 65536, /**< Inputs or outputs of one node. */
     GC_MAX_ATTRS = 256,      /**< Of one node. */
-    GC_MAX_CALLS = 32        /**< Functions that call functions. */
+    GC_MAX_CALLS = 32        /**< Functions that call functions, sub-graphs in sub-graphs. */
 };
 
 /** A part of the file that is read later. */
@@ -52,6 +52,7 @@ typedef struct gc_builder {
 typedef struct gc_scope {
     gc_map *names; /**< To value indices, or GC_ABSENT for an operand that the call leaves out. */
     const gc_map *main_names;
+    const struct gc_scope *outer; /**< Around a sub-graph; NULL elsewhere. */
     GcOnnx__OperatorSet *const *imports;
     size_t import_count;
     int default_opset;   /**< Of ai.onnx where it is not imported; 0: that is an error. */
@@ -63,6 +64,10 @@ typedef struct gc_scope {
 
 /** *index = the value of that name, which is added if new; GC_ABSENT for "". */
 gradcam_status gc_build_value(gc_builder *builder, const gc_scope *scope, const char *name,
+                              int *index);
+
+/** Adds a value that is local to a sub-graph or function, under a name that is not in use. */
+gradcam_status gc_build_local(gc_builder *builder, const gc_scope *scope, const char *name,
                               int *index);
 
 /** Gives the value of that name a constant; takes over the hold, also on failure. */
@@ -103,6 +108,14 @@ gradcam_status gc_pieces_add(gc_pieces *pieces, uint64_t number, gc_bytes bytes,
 
 /** Reads one serialized node: adds it, or its constant, or the body of the function it calls. */
 gradcam_status gc_build_node(gc_builder *builder, const gc_scope *scope, gc_bytes bytes);
+
+/** If the last node of the graph is a fused operator of com.microsoft that is known, replaces it by
+ *  what it is made of. */
+gradcam_status gc_build_fused(gc_builder *builder, const gc_scope *scope);
+
+/** Reads the bodies of node `index` of the graph if it is an If or a Loop; `bytes` is the node. */
+gradcam_status gc_build_bodies(gc_builder *builder, const gc_scope *scope, int index,
+                               gc_bytes bytes);
 
 /** Reads the serialized main graph: the whole of it, canonical and sorted. */
 gradcam_status gc_build_graph(gc_builder *builder, const gc_scope *scope, gc_bytes bytes);

@@ -165,10 +165,15 @@ static gradcam_status add_node(gc_builder *b, const gc_scope *scope, const GcOnn
                              gc_scope_opset(scope, domain), (int)message->n_input,
                              (int)message->n_output, &node, b->error));
     GC_TRY(read_operands(b, scope, node, message));
-    const gradcam_status status = read_attrs(b, scope, node, bytes);
+    const int index = b->graph->node_count - 1;
+    gradcam_status status = read_attrs(b, scope, node, bytes);
+    if (status == GRADCAM_OK)
+        status = gc_build_bodies(b, scope, index, bytes);
     if (status != GRADCAM_OK)
-        return gc_fail_context(b->error, status, "%s: ", gc_node_text(b->graph, node, text));
-    return gc_build_call(b, scope, gc_text(message->overload));
+        return gc_fail_context(b->error, status,
+                               "%s: ", gc_node_text(b->graph, &b->graph->nodes[index], text));
+    GC_TRY(gc_build_call(b, scope, gc_text(message->overload)));
+    return b->graph->node_count == index + 1 ? gc_build_fused(b, scope) : GRADCAM_OK;
 }
 
 gradcam_status gc_build_node(gc_builder *b, const gc_scope *scope, gc_bytes bytes)

@@ -104,6 +104,14 @@ static void count_uses(const gc_graph *graph, int *uses)
                 uses[graph->nodes[n].inputs[i]]++;
     for (int i = 0; i < graph->output_count; i++)
         uses[graph->outputs[i]]++;
+    for (const gc_body *body = graph->bodies; body != NULL; body = body->next) {
+        for (int n = 0; n < body->node_count; n++)
+            for (int i = 0; i < body->nodes[n].input_count; i++)
+                if (body->nodes[n].inputs[i] != GC_ABSENT)
+                    uses[body->nodes[n].inputs[i]]++;
+        for (int i = 0; i < body->output_count; i++)
+            uses[body->outputs[i]]++;
+    }
 }
 
 static gradcam_status upgrade_node(const gc_upgrade *u, gc_node *node)
@@ -129,6 +137,9 @@ gradcam_status gc_upgrade_graph(gc_builder *builder, const gc_scope *scope)
     gradcam_status status = GRADCAM_OK;
     for (int n = 0; n < graph->node_count && status == GRADCAM_OK; n++)
         status = upgrade_node(&upgrade, &graph->nodes[n]);
+    for (const gc_body *body = graph->bodies; body != NULL; body = body->next)
+        for (int n = 0; n < body->node_count && status == GRADCAM_OK; n++)
+            status = upgrade_node(&upgrade, &body->nodes[n]);
     gc_free(uses);
     return status;
 }

@@ -105,7 +105,8 @@ gradcam_status gc_prepare_batchnorm(gc_graph *graph, gradcam_error *error)
         gc_node *const norm = &graph->nodes[n];
         const gc_node *const conv = convolution_before(graph, norm);
         affine a;
-        if (conv != NULL && gather(graph, conv, norm, &a))
+        if (conv != NULL && gc_attr_find(norm, folded_bias) == NULL &&
+            gather(graph, conv, norm, &a))
             GC_TRY(prepare(graph, norm, &a, error));
     }
     return GRADCAM_OK;

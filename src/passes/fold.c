@@ -33,7 +33,8 @@ gradcam_status gc_check_supported(const gc_graph *graph, gradcam_error *error)
     int missing = 0;
     for (int n = 0; n < graph->node_count; n++) {
         const gc_node *const node = &graph->nodes[n];
-        if (gc_op_find(node->op, node->domain) != NULL || seen_before(graph, n))
+        if (gc_op_find(node->op, node->domain) != NULL || gc_is_unrolled(node) ||
+            seen_before(graph, n))
             continue;
         char text[GC_NODE_TEXT];
         missing++;
@@ -82,7 +83,7 @@ static gradcam_status fold_all(gc_graph *graph, gc_operands *operands, int *uses
 {
     int kept = 0;
     for (int n = 0; n < graph->node_count; n++) {
-        if (!has_only_constants(graph, &graph->nodes[n])) {
+        if (!has_only_constants(graph, &graph->nodes[n]) || gc_is_unrolled(&graph->nodes[n])) {
             kept++;
             continue;
         }

@@ -3,8 +3,9 @@
  * Passes over graphs. Two moments:
  *   once a model     gc_prepare: gc_check_supported, gc_fold_constants,
  *                    gc_join_quantization, gc_prepare_batchnorm
- *   once a shape     gc_specialize: concrete shapes, everything that depends only on them folded,
- *                    no-ops dropped; then gc_fold_batchnorm, which must know what is observed.
+ *   once a shape     gc_unroll where there is control flow; gc_specialize: concrete shapes,
+ *                    everything that depends only on them folded, no-ops dropped; then
+ *                    gc_fold_batchnorm, which must know what is observed.
  */
 #ifndef GC_PASSES_PASSES_H
 #define GC_PASSES_PASSES_H
@@ -43,6 +44,23 @@ typedef struct gc_feed {
 gradcam_status gc_specialize(gc_graph **specialized, const gc_graph *graph, const gc_feed *feeds,
                              int feed_count, const int *targets, int target_count,
                              gradcam_error *error);
+
+/** Is this an If, a Loop, or an operator on sequences, which gc_unroll takes away? */
+bool gc_is_unrolled(const gc_node *node);
+bool gc_has_control_flow(const gc_graph *graph);
+
+/**
+ * Replaces, in place, every If, Loop and sequence that follows from constants and the shapes of the
+ * inputs by the nodes it stands for. The others stay.
+ *
+ * @return GRADCAM_ERROR_MODEL, _LIMIT (a loop that does not end), _UNSUPPORTED, _MEMORY.
+ */
+gradcam_status gc_unroll(gc_graph *graph, const gc_feed *feeds, int feed_count,
+                         gradcam_error *error);
+
+/** Fails and says why the node could not be unrolled. */
+gradcam_status gc_refuse_control_flow(const gc_graph *graph, const gc_node *node,
+                                      gradcam_error *error);
 
 /** Multiply-accumulate operations of a specialised graph: of convolutions and matrix products. */
 int64_t gc_count_macs(const gc_graph *graph);

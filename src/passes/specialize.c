@@ -65,7 +65,7 @@ static gradcam_status set_ends(gc_graph *graph, const gc_feed *feeds, int feed_c
  * omission, so it is named. */
 static gradcam_status check_inputs(const gc_graph *graph, gradcam_error *error)
 {
-    char text[GC_NODE_TEXT];
+    char text[GC_NODE_TEXT], shape[GC_SHAPE_TEXT];
     for (int n = 0; n < graph->node_count; n++) {
         const gc_node *const node = &graph->nodes[n];
         for (int i = 0; i < node->input_count; i++) {
@@ -74,10 +74,12 @@ static gradcam_status check_inputs(const gc_graph *graph, gradcam_error *error)
                        graph->values[v].constant != NULL;
             for (int f = 0; f < graph->input_count && !fed; f++)
                 fed = graph->inputs[f] == v;
-            GC_FAIL_IF(!fed, error, GRADCAM_ERROR_UNSUPPORTED,
-                       "%s needs the model input '%s', which is not given; networks with several "
-                       "inputs are not supported",
-                       gc_node_text(graph, node, text), graph->values[v].name);
+            GC_FAIL_IF(!fed, error, GRADCAM_ERROR_ARGUMENT,
+                       "%s needs the model input '%s' (%s), which is not given: the model has "
+                       "several inputs, and only one is the picture. Give it a value (--input "
+                       "%s=FILE.npy, gradcam_explainer_options.inputs)",
+                       gc_node_text(graph, node, text), graph->values[v].name,
+                       gc_shape_text(&graph->values[v].type, shape), graph->values[v].name);
         }
     }
     return GRADCAM_OK;
@@ -89,6 +91,8 @@ static gradcam_status infer_all(gc_graph *graph, gc_operands *operands, gradcam_
 {
     for (int n = 0; n < graph->node_count; n++) {
         const gc_node *const node = &graph->nodes[n];
+        if (gc_is_unrolled(node))
+            return gc_refuse_control_flow(graph, node, error);
         if (gc_is_foldable(graph, node))
             GC_TRY(gc_evaluate_node(graph, node, operands, error));
         else

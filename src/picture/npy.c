@@ -133,45 +133,69 @@ static bool take_header(cursor *c, header *h)
 
 /* ---- The data ------------------------------------------------------------------------------ */
 
-/* Bytes of an element, 0 for a type that is not read. One byte has no order: "|u1", and NumPy also
- * accepts "<u1". */
-static size_t element_size(const char *descr)
+typedef struct element_type {
+    const char *descr; /* little endian */
+    char kind;         /* f, i (signed), u (unsigned, and booleans) */
+    size_t size;
+} element_type;
+
+/* One byte has no order: "|u1", and NumPy also accepts "<u1". */
+static const element_type *find_type(const char *descr)
 {
-    if (strcmp(descr, "<f4") == 0)
-        return 4;
-    if (strcmp(descr, "<f8") == 0)
-        return 8;
-    return strcmp(descr, "|u1") == 0 || strcmp(descr, "<u1") == 0 ? 1 : 0;
+    static const element_type types[] = {
+        {"<f4", 'f', 4}, {"<f8", 'f', 8}, {"|u1", 'u', 1}, {"<u1", 'u', 1}, {"|b1", 'u', 1},
+        {"|i1", 'i', 1}, {"<i1", 'i', 1}, {"<i2", 'i', 2}, {"<i4", 'i', 4}, {"<i8", 'i', 8}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(descr, types[i].descr) == 0)
+            return &types[i];
+    return NULL;
 }
 
-static void convert(const uint8_t *from, size_t element, size_t count, float *to)
+static float convert_one(const uint8_t *from, const element_type *type)
 {
-    if (element == 4 && count > 0)
-        memcpy(to, from, 4 * count);
-    for (size_t i = 0; element == 1 && i < count; i++)
-        to[i] = from[i];
-    for (size_t i = 0; element == 8 && i < count; i++) {
-        double value;
-        memcpy(&value, from + 8 * i, 8);
-        to[i] = (float)value;
+    double number = 0.0;
+    uint64_t bits = 0;
+    for (size_t i = 0; i < type->size; i++)
+        bits |= (uint64_t)from[i] << (8 * i);
+    if (type->kind == 'f') {
+        memcpy(&number, &bits, sizeof number);
+        return (float)number;
     }
+    const uint64_t sign = (uint64_t)1 << (8 * type->size - 1);
+    if (type->kind == 'i' && (bits & sign) != 0)
+        return -(float)(sign - (bits & (sign - 1)));
+    return (float)bits;
+}
+
+static void convert(const uint8_t *from, const element_type *type, size_t count, float *to)
+{
+    if (type->kind == 'f' && type->size == 4) {
+        if (count > 0)
+            memcpy(to, from, 4 * count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[i] = convert_one(from + i * type->size, type);
 }
 
 static gradcam_status read_data(gc_array *array, const char *descr, const uint8_t *bytes,
                                 size_t size, gradcam_error *error)
 {
-    const size_t element = element_size(descr);
+    const element_type *const type = find_type(descr);
     size_t count = 1, needed = 0;
-    GC_FAIL_IF(element == 0, error, GRADCAM_ERROR_FILE,
-               "a .npy file of type '%s'; can be read: '<f4', '<f8', '|u1'", descr);
+    GC_FAIL_IF(type == NULL, error, GRADCAM_ERROR_FILE,
+               "a .npy file of type '%s'; can be read: '<f4', '<f8', '|u1', '|b1', '|i1', '<i2', "
+               "'<i4', '<i8'",
+               descr);
     for (int i = 0; i < array->rank; i++)
         GC_FAIL_IF(!gc_multiply(count, (size_t)array->dims[i], &count), error, GRADCAM_ERROR_FILE,
                    "damaged .npy file: its shape is too large");
-    GC_FAIL_IF(!gc_multiply(count, element, &needed) || needed != size, error, GRADCAM_ERROR_FILE,
+    GC_FAIL_IF(!gc_multiply(count, type->size, &needed) || needed != size, error,
+               GRADCAM_ERROR_FILE,
                "damaged .npy file: %zu elements of %zu bytes are announced, %zu bytes are there",
-               count, element, size);
+               count, type->size, size);
     GC_TRY(gc_new_raw(&array->data, count, sizeof *array->data, error));
-    convert(bytes, element, count, array->data);
+    convert(bytes, type, count, array->data);
     return GRADCAM_OK;
 }
 

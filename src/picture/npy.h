@@ -17,7 +17,8 @@ typedef struct gc_array {
 void gc_array_free(gc_array *array);
 
 /**
- * Reads float32, float64 and uint8 arrays; the latter two are converted to float32. At most 4 GiB.
+ * Reads float32, float64, uint8, bool and signed integer arrays; all are converted to float32
+ * (whole numbers stay exact up to 2^24). At most 4 GiB.
  *
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE (not a .npy file, another type, column-major, longer or
  *         shorter than it says), _LIMIT, _MEMORY; messages name the path.

@@ -7,9 +7,7 @@ extra tokens dropped, tokens to H x W, channels first.
 
   check_tokens.py GRADCAM
 """
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -17,6 +15,8 @@ import warnings
 import numpy as np
 from pytorch import torch
 from torch import nn
+
+from command import explain, judge
 
 warnings.filterwarnings("ignore")
 WIDTH, HEADS, CLASSES = 24, 3, 7
@@ -167,43 +167,28 @@ def expected(model, x, path, extra, grid):
     return (g.mean(1) @ a).reshape(grid), scores.detach().numpy()
 
 
-def run(tool, folder, model, x, options):
-    path, tensor = os.path.join(folder, "m.onnx"), os.path.join(folder, "x.npy")
-    np.save(tensor, x.numpy())
-    return subprocess.run(
-        [tool, "explain", path, "--input-npy", tensor, "--npy-kind", "raw", "--json",
-         "-o", folder + "/maps/", *options], capture_output=True, text=True)
-
-
 def check(tool, case, opset):
     make, size, layer, extra, grid, options = case
     torch.manual_seed(5)
     model, x = make().eval(), torch.randn(1, 3, *size)
     raw, scores = expected(model, x, layer, extra, grid)
     with tempfile.TemporaryDirectory() as folder:
-        torch.onnx.export(model, x, os.path.join(folder, "m.onnx"), opset_version=opset,
+        path = os.path.join(folder, "m.onnx")
+        torch.onnx.export(model, x, path, opset_version=opset,
                           dynamic_axes={"input": {0: "batch"}}, input_names=["input"])
-        done = run(tool, folder, model, x, options)
-        if done.returncode != 0:
+        done, report, found = explain(tool, folder, path, x.numpy(), options)
+        if report is None:
             return False, done.stderr.strip()
-        report = json.loads(done.stdout)
-        (npy,) = [f for f in report["maps"][0]["files"] if f.endswith(".npy")]
-        found = np.load(npy)
-    if found.shape != tuple(grid):
-        return False, f"map {found.shape}, expected {grid}; {report['maps'][0]['layer']}"
-    logits = {p["index"]: p["logit"] for p in report["predictions"]}
-    d_logits = max(abs(v - scores[i]) for i, v in logits.items()) / np.abs(scores).max()
-    d_map = np.abs(found - raw).max() / np.abs(raw).max()
-    return d_logits <= 1e-4 and d_map <= 1e-4, (
-        f"logits {d_logits:.1e} map {d_map:.1e} at {report['maps'][0]['layer']['name']}")
+        return judge(report, found, scores, raw)
 
 
 def check_refused(tool, case):
     make, size, options, text = case
     model, x = make().eval(), torch.randn(1, 3, *size)
     with tempfile.TemporaryDirectory() as folder:
-        torch.onnx.export(model, x, os.path.join(folder, "m.onnx"), opset_version=13)
-        done = run(tool, folder, model, x, options)
+        path = os.path.join(folder, "m.onnx")
+        torch.onnx.export(model, x, path, opset_version=13)
+        done, _, _ = explain(tool, folder, path, x.numpy(), options)
     return done.returncode in (2, 8) and text in done.stderr, done.stderr.strip()[-300:]
 
 

@@ -62,6 +62,7 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
                               gradcam_error *error)
 {
     r->feed.value = r->graph->inputs[0];
+    GC_TRY(gc_unroll(r->graph, &r->feed, 1, error));
     gc_target_find(&r->target, r->graph, r->graph->outputs[0], after);
     const int targets[] = {r->target.score, r->target.logits};
     GC_TRY(gc_specialize(&r->specialized, r->graph, &r->feed, 1, targets, 2, error));

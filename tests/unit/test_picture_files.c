@@ -324,13 +324,48 @@ static gradcam_status decode_header(const char *dictionary)
     return status;
 }
 
+/* Two's complement, little endian, by hand. */
+static void npy_types(void)
+{
+    static const struct {
+        const char *descr;
+        uint8_t data[16];
+        size_t size;
+        float first, second;
+    } types[] = {
+        {"|b1", {0, 1}, 2, 0, 1},
+        {"|u1", {3, 255}, 2, 3, 255},
+        {"|i1", {0x80, 0x7f}, 2, -128, 127},
+        {"<i2", {0xfe, 0xff, 0x00, 0x01}, 4, -2, 256},
+        {"<i4", {0xff, 0xff, 0xff, 0xff, 0x40, 0x42, 0x0f, 0x00}, 8, -1, 1000000},
+        {"<i8",
+         {0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1, 0, 0, 0},
+         16,
+         -10,
+         4294967296.0f},
+        {"<f8", {0, 0, 0, 0, 0, 0, 0xf8, 0xbf, 0, 0, 0, 0, 0, 0, 0x10, 0x40}, 16, -1.5f, 4},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        uint8_t bytes[300] = "\x93NUMPY\x01";
+        gc_array a;
+        const int length =
+            snprintf((char *)bytes + 10, 200,
+                     "{'descr': '%s', 'fortran_order': False, 'shape': (2,)}", types[i].descr);
+        bytes[8] = (uint8_t)length;
+        memcpy(bytes + 10 + length, types[i].data, types[i].size);
+        CHECK_OK(gc_npy_decode(&a, bytes, 10 + (size_t)length + types[i].size, &error));
+        CHECK(a.data[0] == types[i].first && a.data[1] == types[i].second);
+        gc_array_free(&a);
+    }
+}
+
 static void npy_headers(void)
 {
     CHECK_INT(decode_header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }\n"), 0);
     CHECK_INT(decode_header("{'shape':(0,),'descr':\"<f4\",'fortran_order':True}"), 0);
     static const char *const bad[][2] = {
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (0, 3)}", "column-major"},
-        {"{'descr': '<i8', 'fortran_order': False, 'shape': (0,)}", "type '<i8'"},
+        {"{'descr': '<c8', 'fortran_order': False, 'shape': (0,)}", "type '<c8'"},
         {"{'descr': '>f4', 'fortran_order': False, 'shape': (0,)}", "type '>f4'"},
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (0,)}", "not understood"},
         {"{'descr': '<f4', 'fortran_order': False}", "not understood"},
@@ -360,4 +395,4 @@ static void clean_up(void)
 }
 
 TEST_MAIN(make_samples, reads_what_it_writes, truncations, byte_flips, giant_sizes, messages,
-          atomic_writing, encoders, npy_files, npy_headers, clean_up)
+          atomic_writing, encoders, npy_files, npy_types, npy_headers, clean_up)
