@@ -354,7 +354,7 @@ gradcam_status gc_layers_find(gc_layers *layers, const gc_graph *graph, int scor
                               const gc_tokens *tokens, gradcam_error *error)
 {
     facts f = {.graph = graph};
-    *layers = (gc_layers){0};
+    *layers = (gc_layers){.score = score};
     if (graph->input_count > 0 && graph->values[graph->inputs[0]].type.rank > 0)
         f.batch = graph->values[graph->inputs[0]].type.dims[0];
     const gradcam_status status = find(layers, &f, score, tokens, error);
@@ -430,11 +430,30 @@ static int value_named(const gc_graph *original, const char *text)
     return -1;
 }
 
+static gradcam_status refuse(const gc_layers *layers, const gc_graph *graph, int value,
+                             const char *text, gradcam_error *error)
+{
+    char shape[GC_SHAPE_TEXT];
+    bool *depends = NULL;
+    GC_TRY(gc_new(&depends, (size_t)graph->value_count, sizeof *depends, error));
+    gc_graph_mark_dependent(graph, value, depends);
+    const bool leads_to_score = depends[layers->score];
+    gc_free(depends);
+    return gc_fail(error, GRADCAM_ERROR_LAYER,
+                   "layer '%s' cannot be explained: %s (its shape is %s). Choose an activation "
+                   "with spatial extent between the input and the score; gradcam layers lists "
+                   "them.",
+                   text,
+                   leads_to_score
+                       ? "it has no spatial extent, or which axes are spatial cannot be told"
+                       : "the score does not depend on it",
+                   gc_shape_text(&graph->values[value].type, shape));
+}
+
 static gradcam_status select_exact(gc_layers *layers, const gc_graph *graph,
                                    const gc_graph *original, const char *text, bool *found,
                                    gradcam_error *error)
 {
-    char shape[GC_SHAPE_TEXT];
     int value = value_named(original, text);
     *found = value >= 0;
     if (!*found)
@@ -443,16 +462,7 @@ static gradcam_status select_exact(gc_layers *layers, const gc_graph *graph,
     layers->chosen = index_of(layers, value);
     if (layers->chosen >= 0)
         return GRADCAM_OK;
-    const gc_value *const v = &graph->values[value];
-    const bool is_alive = v->producer >= 0;
-    return gc_fail(error, GRADCAM_ERROR_LAYER,
-                   "layer '%s' cannot be explained: %s (its shape is %s). Choose an activation "
-                   "with spatial extent between the input and the score; gradcam layers lists "
-                   "them.",
-                   text,
-                   is_alive ? "it has no spatial extent, or which axes are spatial cannot be told"
-                            : "the score does not depend on it",
-                   gc_shape_text(&v->type, shape));
+    return refuse(layers, graph, value, text, error);
 }
 
 static bool is_separator(char c)

@@ -21,6 +21,7 @@ typedef struct gc_candidate {
 typedef struct gc_layers {
     gc_candidate *items; /**< In order of execution. */
     int count;
+    int score;  /**< The value the candidates lead to. */
     int chosen; /**< Index of the target layer; of several, the first that was asked for. */
     char reason[256];
     char refusal[512]; /**< Why none is chosen by default (chosen is -1 then). */

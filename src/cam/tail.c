@@ -86,17 +86,6 @@ int64_t gc_tails_count(const gc_tails *tails)
 
 /* ---- The frontier --------------------------------------------------------------------------- */
 
-static void mark_dependent(const gc_graph *g, int value, bool *depends)
-{
-    depends[value] = true;
-    for (int n = 0; n < g->node_count; n++)
-        for (int i = 0; i < g->nodes[n].input_count; i++)
-            if (g->nodes[n].inputs[i] != GC_ABSENT && depends[g->nodes[n].inputs[i]])
-                for (int o = 0; o < g->nodes[n].output_count; o++)
-                    if (g->nodes[n].outputs[o] != GC_ABSENT)
-                        depends[g->nodes[n].outputs[o]] = true;
-}
-
 static void mark_leading(const gc_runner_setup *setup, unsigned heads, bool *leads)
 {
     const gc_graph *const g = setup->shaped;
@@ -156,7 +145,7 @@ gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigne
     GC_TRY(gc_new(&marks, 2 * (size_t)g->value_count, sizeof *marks, error));
     const gradcam_status status = gc_new(frontier, room, sizeof **frontier, error);
     if (status == GRADCAM_OK) {
-        mark_dependent(g, gc_graph_resolve(g, value), marks);
+        gc_graph_mark_dependent(g, gc_graph_resolve(g, value), marks);
         mark_leading(setup, heads, marks + g->value_count);
         list_frontier(g, marks, marks + g->value_count, *frontier, count);
     }

@@ -480,3 +480,16 @@ gradcam_status gc_graph_clone(gc_graph **copy, const gc_graph *graph, gradcam_er
         gc_graph_destroy(copy);
     return status;
 }
+
+void gc_graph_mark_dependent(const gc_graph *graph, int value, bool *depends)
+{
+    depends[value] = true;
+    for (int n = 0; n < graph->node_count; n++) {
+        const gc_node *const node = &graph->nodes[n];
+        for (int i = 0; i < node->input_count; i++)
+            if (node->inputs[i] != GC_ABSENT && depends[node->inputs[i]])
+                for (int o = 0; o < node->output_count; o++)
+                    if (node->outputs[o] != GC_ABSENT)
+                        depends[node->outputs[o]] = true;
+    }
+}

@@ -154,4 +154,8 @@ const int64_t *gc_attr_ints(const gc_node *node, const char *name, size_t *count
 enum { GC_NODE_TEXT = 256 };
 const char *gc_node_text(const gc_graph *graph, const gc_node *node, char text[GC_NODE_TEXT]);
 
+/** Sets depends[v] for `value` and every value computed from it; the graph is sorted, `depends` has
+ *  room for all values. */
+void gc_graph_mark_dependent(const gc_graph *graph, int value, bool *depends);
+
 #endif

@@ -280,8 +280,9 @@ static void domains_and_metadata(void)
     gc_graph *graph = read_model("foreign.onnx");
     CHECK_STR(graph->nodes[0].domain, "");
     CHECK_INT(graph->nodes[0].opset, 15);
-    CHECK_STR(graph->nodes[1].domain, "com.microsoft");
-    CHECK_INT(graph->nodes[1].opset, 1);
+    /* ONNX Runtime's own Gelu is read as the standard one. */
+    CHECK_STR(graph->nodes[1].op, "Gelu");
+    CHECK_STR(graph->nodes[1].domain, "");
     CHECK_INT(graph->metadata_count, 2);
     CHECK_STR(graph->metadata[0].key, "labels");
     CHECK_STR(graph->metadata[0].value, "cat,dog");
