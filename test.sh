@@ -200,7 +200,7 @@ stage_bare() {
     heading "Both commands in a minimal Debian"
     local suite
     for suite in ${BARE_SUITES:-bookworm}; do
-        check "bare $suite" tests/bare/run.sh "$suite"
+        check "bare $suite" tests/bare/run.sh "$suite" "${BARE_JOB:-both}"
         grep '^bare:' "$logs/bare-$suite.log"
     done
 }
