@@ -14,6 +14,10 @@ from onnx_torch import OPERATORS, Network, attributes
 DOUBLE = torch.float64
 
 
+def key_of(x):
+    return hash(x.detach().numpy().tobytes())
+
+
 # ---- Random numbers: as src/cam/noise.h specifies them -------------------------------------------
 
 def bits(seed, index):
@@ -48,9 +52,33 @@ class GuidedRelu(torch.autograd.Function):
         return g.clamp(min=0) * ((x > 0) & (x < ctx.high)), None
 
 
+class CrossedRelu(torch.autograd.Function):
+    """The gradient at the given elements is that of the other side of their kink."""
+    @staticmethod
+    def forward(ctx, x, low, high, crossed):
+        passes = (x > low) & (x < high)
+        passes.view(-1)[crossed] ^= True
+        ctx.save_for_backward(passes)
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx, g):
+        passes, = ctx.saved_tensors
+        return g * passes, None, None, None
+
+
+def limits(node, inputs):
+    if node.op_type == "Relu":
+        return 0.0, np.inf
+    low, high = (list(inputs[1:]) + [None, None])[:2]
+    return -np.inf if low is None else float(low), np.inf if high is None else float(high)
+
+
 class View:
     def __init__(self, path, x, layer, score, seed=0):
         self.network = Network(path, DOUBLE)
+        self.crossed, self.known = frozenset(), {}
+        self.inputs_seen = {}
         self.path, self.layer, self.score, self.seed = path, layer, score, seed
         self.x = torch.as_tensor(np.asarray(x)).to(DOUBLE)
         with torch.no_grad():
@@ -71,6 +99,8 @@ class View:
             if guided and node.op_type in ("Relu", "Clip"):
                 high = float(inputs[2]) if node.op_type == "Clip" else np.inf
                 result = GuidedRelu.apply(inputs[0], high)
+            elif node.op_type in ("Relu", "Clip"):
+                result = self.rectified(node, inputs, x)
             else:
                 result = OPERATORS[node.op_type](attributes(node), *inputs)
             results = list(result) if isinstance(result, (tuple, list)) else [result]
@@ -78,14 +108,51 @@ class View:
                 values[name] = replaced if name == self.layer and replaced is not None else tensor
         return values
 
+    def rectified(self, node, inputs, x):
+        crossed = [i for key, name, i in self.crossed if (key, name) == (key_of(x), node.output[0])]
+        if not crossed:
+            return OPERATORS[node.op_type](attributes(node), *inputs)
+        return CrossedRelu.apply(inputs[0], *limits(node, inputs), crossed)
+
+    def kinks(self):
+        """(input, tensor, index) of values that lie nearer the kink of a rectifier than PyTorch's
+        float32 is to its float64 in that tensor, at the inputs gradients have been asked at."""
+        single, found = Network(self.path, torch.float32), []
+        for key, x in self.inputs_seen.items():
+            with torch.no_grad():
+                exact = self.run(x)
+                rough = {**single.constants, **single.run(x.float())}
+            for node in self.network.graph.node:
+                if node.op_type not in ("Relu", "Clip"):
+                    continue
+                inputs = [exact[n] if n else None for n in node.input]
+                z, (low, high) = inputs[0].flatten(), limits(node, inputs)
+                error = (rough[node.input[0]].flatten() - z).abs().max()
+                near = torch.minimum((z - low).abs(), (z - high).abs()) <= error
+                found += [(key, node.output[0], i) for i in torch.nonzero(near).flatten().tolist()]
+        return found
+
     def score_of(self, x=None, replaced=None):
         with torch.no_grad():
             values = self.run(self.x if x is None else x, replaced)
             return float(self.score(self.outputs(values)))
 
+    def remembered(self, kind, x, compute):
+        """A gradient at x, which only crossings at x change."""
+        self.inputs_seen[key_of(x)] = x.detach()
+        key = (kind, key_of(x), frozenset(c for c in self.crossed if c[0] == key_of(x)))
+        if key not in self.known:
+            self.known[key] = compute()
+        return self.known[key]
+
     def gradient(self, x=None, create_graph=False):
         """(activation, gradient at the layer) for an input."""
         x = self.x if x is None else x
+        if create_graph:
+            return self.layer_gradient(x, True)
+        return self.remembered("layer", x, lambda: self.layer_gradient(x, False))
+
+    def layer_gradient(self, x, create_graph):
         with torch.no_grad():
             a = self.run(x)[self.layer]
         a = a.detach().requires_grad_(True)
@@ -95,8 +162,8 @@ class View:
 
     def input_gradient(self, x=None, guided=False):
         x = (self.x if x is None else x).detach().requires_grad_(True)
-        g, = torch.autograd.grad(self.score(self.outputs(self.run(x, None, guided))), x)
-        return g
+        return self.remembered(f"input {guided}", x, lambda: torch.autograd.grad(
+            self.score(self.outputs(self.run(x, None, guided))), x)[0])
 
     def pair(self):
         a, g = self.gradient()
@@ -230,13 +297,17 @@ def segeigencam(v):
     return -m if -m.min() > m.max() else m
 
 
-def kpcacam(v):
+def tanh_kernel(v):
     a = v.a[0].numpy()
     rows = a.reshape(len(a), -1).T
     rows = rows - rows.mean(0)
     k = np.tanh(rows @ rows.T / len(a) + 1)
-    k = k - k.mean(0) - k.mean(1)[:, None] + k.mean()
-    values, vectors = np.linalg.eigh(k)
+    return k - k.mean(0) - k.mean(1)[:, None] + k.mean()
+
+
+def kpcacam(v):
+    a = v.a[0].numpy()
+    values, vectors = np.linalg.eigh(tanh_kernel(v))
     return turn(np.sqrt(max(values[-1], 0)) * vectors[:, -1], a).reshape(a.shape[1:])
 
 
