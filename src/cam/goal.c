@@ -66,7 +66,7 @@ static gradcam_status find_heads(gc_spec *spec, const char *const *names, int co
         const size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s'%s'", h > 0 ? ", " : "", names[h]);
     }
-    GC_FAIL_IF(head < 0, error, GRADCAM_ERROR_ARGUMENT,
+    GC_FAIL_IF(head < 0 || head >= GC_MAX_HEADS, error, GRADCAM_ERROR_ARGUMENT,
                "target '%s': the network has no output of that name, but %s", spec->text, list);
     spec->heads = 1u << head;
     return GRADCAM_OK;

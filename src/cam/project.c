@@ -61,7 +61,7 @@ static double largest_of_tridiagonal(const double *diagonal, const double *besid
 static void vector_of_tridiagonal(const double *diagonal, const double *beside, int order,
                                   double value, double *x)
 {
-    double d[MOST_STEPS], u[MOST_STEPS], v[MOST_STEPS], b[MOST_STEPS];
+    double d[MOST_STEPS] = {0}, u[MOST_STEPS] = {0}, v[MOST_STEPS] = {0}, b[MOST_STEPS] = {0};
     for (int i = 0; i < order; i++)
         x[i] = 1.0;
     for (int round = 0; round < 3; round++) {
@@ -135,7 +135,7 @@ gradcam_status gc_largest_eigenvector(int64_t order, gc_product product, void *u
                                       double *vector, gradcam_error *error)
 {
     lanczos l = {.order = order, .most = order < MOST_STEPS ? (int)order : MOST_STEPS};
-    double x[MOST_STEPS];
+    double x[MOST_STEPS] = {0};
     GC_TRY(gc_new(&l.basis, (size_t)(l.most + 1) * (size_t)order, sizeof *l.basis, error));
     for (int64_t i = 0; i < order; i++)
         l.basis[i] = gc_noise_normal(0, (uint64_t)i);

@@ -379,7 +379,8 @@ static void keep(const gc_runner_setup *setup, results *kept, const gradcam_tens
         if ((kept->heads >> h & 1u) == 0)
             continue;
         const int64_t width = head_width(&heads[h]);
-        memcpy(to, heads[h].values, (size_t)width * sizeof *to);
+        if (heads[h].values != NULL)
+            memcpy(to, heads[h].values, (size_t)width * sizeof *to);
         to += width;
     }
 }

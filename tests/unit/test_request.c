@@ -22,10 +22,12 @@ typedef struct session {
 static session *begin(const char *layer)
 {
     session *const s = calloc(1, sizeof *s);
+    if (s == NULL)
+        abort();
     gradcam_explainer_options options;
     gradcam_explainer_options_init(&options);
     options.layer = layer;
-    for (int i = 0; s != NULL && i < 3 * WIDTH * HEIGHT; i++)
+    for (int i = 0; i < 3 * WIDTH * HEIGHT; i++)
         s->rgb[i] = (uint8_t)((i * 7 + i / WIDTH * 13 + i * i / 91) % 256);
     CHECK_OK(gradcam_model_load(&s->model, FIXTURES "/cli/model.onnx", NULL, &error));
     CHECK_OK(gradcam_explainer_create(&s->explainer, s->model, &options, &error));

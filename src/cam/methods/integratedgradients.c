@@ -33,7 +33,8 @@ static gradcam_status integrate(gc_case *c, const work *w, int64_t count, gradca
     const int parts = (int)c->settings[STEPS] / POINTS;
     for (int step = 0; step < parts * POINTS; step++) {
         const gc_tensor *gradient = NULL;
-        const double t = (step / POINTS + nodes[step % POINTS]) / parts;
+        const int part = step / POINTS;
+        const double t = (part + nodes[step % POINTS]) / parts;
         const double weight = weights[step % POINTS] / parts;
         for (int64_t i = 0; i < count; i++)
             w->point[i] = (float)(baseline + t * (x[i] - baseline));

@@ -106,7 +106,7 @@ static gradcam_status list_offsets(const gc_world *world, const selection *s, st
             int64_t rest = i;
             bool is_in = true;
             for (int d = s->head->rank - 1; d >= 0; d--) {
-                is_in &= s->of[d][rest % s->head->dims[d]];
+                is_in = is_in && s->of[d] != NULL && s->of[d][rest % s->head->dims[d]];
                 rest /= s->head->dims[d];
             }
             if (is_in && pass == 1)
