@@ -115,13 +115,13 @@ static void add_value(int *list, int *count, int value)
     list[(*count)++] = value;
 }
 
-/* The wish's values and all that tails read beside what they start from, each once. */
+/* The wish's values, what tails may start from and all they read beside it, each once. */
 static gradcam_status collect_values(gc_runner *r, const gc_wish *wish, int **values, int *count,
                                      gradcam_error *error)
 {
     const size_t room = (size_t)r->setup.shaped->value_count + (size_t)wish->value_count;
     gradcam_status status = GRADCAM_OK;
-    int *frontier = NULL, frontier_count = 0;
+    int *frontier = NULL, frontier_count = 0, pooled = 0;
     *count = 0;
     GC_TRY(gc_new(values, room, sizeof **values, error));
     for (int i = 0; i < wish->value_count; i++)
@@ -133,6 +133,10 @@ static gradcam_status collect_values(gc_runner *r, const gc_wish *wish, int **va
             add_value(*values, count, frontier[k]);
         gc_free(frontier);
         frontier = NULL;
+        if (status == GRADCAM_OK)
+            status = gc_tail_pooled(&r->setup, wish->tails[i], wish->heads, &pooled, error);
+        if (status == GRADCAM_OK)
+            add_value(*values, count, pooled);
     }
     if (status != GRADCAM_OK) {
         gc_free(*values);
@@ -352,6 +356,11 @@ gradcam_status gc_runner_gradient_at(gc_runner *r, const gc_goal *goal, const fl
 }
 
 /* ---- Tails ---------------------------------------------------------------------------------- */
+
+gradcam_status gc_runner_pooled(const gc_runner *r, int layer, int *value, gradcam_error *error)
+{
+    return gc_tail_pooled(&r->setup, layer, r->wish.heads, value, error);
+}
 
 gradcam_status gc_runner_sweep(gc_runner *r, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error)

@@ -101,6 +101,11 @@ typedef struct gc_sweep {
     const char *name; /**< For progress. */
 } gc_sweep;
 
+/** Where sweeps that set whole channels of a layer to one number can start: behind a global pooling
+ * of the layer, where nothing else reads it, or at the layer itself. */
+gradcam_status gc_runner_pooled(const gc_runner *runner, int layer, int *value,
+                                gradcam_error *error);
+
 /** scores[count] of the goal. */
 gradcam_status gc_runner_sweep(gc_runner *runner, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error);

@@ -153,6 +153,56 @@ gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigne
     return status;
 }
 
+/* ---- Pooling -------------------------------------------------------------------------------- */
+
+static bool is_pooling(const gc_graph *g, const gc_node *node)
+{
+    static const char *const ops[] = {"GlobalAveragePool", "GlobalMaxPool", "ReduceMean",
+                                      "ReduceMax"};
+    const gc_tensor *const from = &g->values[node->inputs[0]].type;
+    const gc_tensor *const to = &g->values[node->outputs[0]].type;
+    bool is_named = false;
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        is_named |= strcmp(node->op, ops[i]) == 0;
+    return is_named && from->rank > 2 && to->rank >= 2 && from->dims[0] == to->dims[0] &&
+           from->dims[1] == to->dims[1] && gc_tensor_count(to) == from->dims[0] * from->dims[1];
+}
+
+/* The one node that reads the value and leads to a head, or NULL. */
+static const gc_node *only_reader(const gc_graph *g, int value, const bool *leads)
+{
+    const gc_node *reader = NULL;
+    for (int n = 0; n < g->node_count; n++)
+        for (int i = 0; i < g->nodes[n].input_count; i++) {
+            if (g->nodes[n].inputs[i] != value || !is_in_tail(&g->nodes[n], leads, leads))
+                continue;
+            if (reader != NULL)
+                return NULL;
+            reader = &g->nodes[n];
+        }
+    return reader;
+}
+
+gradcam_status gc_tail_pooled(const gc_runner_setup *setup, int value, unsigned heads, int *pooled,
+                              gradcam_error *error)
+{
+    const gc_graph *const g = setup->shaped;
+    const int start = gc_graph_resolve(g, value);
+    bool *leads = NULL, is_head = false;
+    *pooled = value;
+    GC_TRY(gc_new(&leads, (size_t)g->value_count, sizeof *leads, error));
+    mark_leading(setup, heads, leads);
+    const gc_node *const reader = only_reader(g, start, leads);
+    for (int h = 0; h < setup->head_count; h++) {
+        const int head = gc_graph_resolve(g, setup->heads[h]);
+        is_head |= head == start || (reader != NULL && head == reader->outputs[0]);
+    }
+    if (reader != NULL && !is_head && is_pooling(g, reader) && reader->inputs[0] == start)
+        *pooled = reader->outputs[0];
+    gc_free(leads);
+    return GRADCAM_OK;
+}
+
 /* ---- Making a tail -------------------------------------------------------------------------- */
 
 static gc_feed feed_of(const gc_runner_setup *setup, int value, int batch)

@@ -24,6 +24,12 @@ int64_t gc_tails_count(const gc_tails *tails);
 gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigned heads,
                                 int **frontier, int *count, gradcam_error *error);
 
+/** The value that holds one number a channel, where all ways from a value of N x C x spatial
+ * extents to the heads lead through a global mean or maximum of each channel; else the value
+ * itself. A channel that is the same number everywhere there is that number here. */
+gradcam_status gc_tail_pooled(const gc_runner_setup *setup, int value, unsigned heads, int *pooled,
+                              gradcam_error *error);
+
 gradcam_status gc_tails_sweep(gc_tails *tails, gc_runner *runner, uint64_t base, unsigned heads,
                               const gc_sweep *sweep, const gc_goal *goal, float *scores,
                               gradcam_error *error);

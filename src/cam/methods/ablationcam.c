@@ -16,8 +16,11 @@ enum { ZERO };
 static const gradcam_setting settings[] = {
     {"zero", 0, 0, 1, "always ablate to 0, as in the paper"}};
 
+/* A value with a block of numbers for each channel: the layer, or what is left of it behind a
+ * global pooling. */
 typedef struct work {
-    const gradcam_features *f;
+    const float *base;
+    int64_t channels, block;
     float value;
 } work;
 
@@ -25,16 +28,16 @@ typedef struct work {
 static void change(void *user, int64_t index, float *block)
 {
     const work *const w = user;
-    for (int64_t i = 0; index < w->f->channels && i < w->f->positions; i++)
-        block[index * w->f->positions + i] = w->value;
+    for (int64_t i = 0; index < w->channels && i < w->block; i++)
+        block[index * w->block + i] = w->value;
 }
 
 static void restore(void *user, int64_t index, float *block)
 {
-    const gradcam_features *const f = ((const work *)user)->f;
-    if (index < f->channels)
-        memcpy(block + index * f->positions, f->activation + index * f->positions,
-               (size_t)f->positions * sizeof *block);
+    const work *const w = user;
+    if (index < w->channels)
+        memcpy(block + index * w->block, w->base + index * w->block,
+               (size_t)w->block * sizeof *block);
 }
 
 static float ablated_value(const gc_case *c)
@@ -48,12 +51,16 @@ static float ablated_value(const gc_case *c)
 
 static gradcam_status weigh(gc_case *c, float *weights, gradcam_error *error)
 {
-    work w = {&c->features, ablated_value(c)};
     const int64_t channels = c->features.channels;
+    const gc_tensor *base = NULL;
     float *scores = NULL;
+    int value = 0;
+    GC_TRY(gc_runner_pooled(c->runner, c->layer, &value, error));
+    GC_TRY(gc_runner_value(c->runner, value, &base, error));
+    work w = {gc_floats(base), channels, gc_tensor_count(base) / channels, ablated_value(c)};
     GC_TRY(gc_new(&scores, (size_t)channels + 1, sizeof *scores, error));
     const gc_sweep sweep = {.key = gc_case_key(c),
-                            .value = c->layer,
+                            .value = value,
                             .count = channels + 1,
                             .change = change,
                             .restore = restore,
