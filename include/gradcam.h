@@ -159,7 +159,8 @@ typedef struct gradcam_side_input {
     const char *name;
     int rank;
     int64_t dims[8];
-    const float *values; /**< Row-major; whole numbers for integer inputs. Copied. */
+    const double *values; /**< Row-major; for integer inputs whole numbers that the input's type
+                               can hold, up to 2^53. Copied. */
 } gradcam_side_input;
 
 typedef struct gradcam_explainer_options {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks with several inputs and outputs: which input is the picture, what the others are given,
  * which output is explained. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/objects.h"
+#include "ops/convert.h"
 
 /* ---- Other inputs --------------------------------------------------------------------------- */
 
@@ -28,6 +30,28 @@ static gradcam_status check_side_input(const gradcam_side_input *given, const gc
     return GRADCAM_OK;
 }
 
+/* Can a type of integers hold this number, and did it reach us exactly? */
+static bool is_whole(double value, gc_dtype dtype)
+{
+    const double most = (double)(INT64_C(1) << 53);
+    return value == trunc(value) && fabs(value) <= most && (dtype != GC_UINT64 || value >= 0.0) &&
+           gc_convert_integer((int64_t)value, dtype) == (int64_t)value;
+}
+
+static gradcam_status check_whole(const gradcam_side_input *given, gc_dtype dtype,
+                                  gradcam_error *error)
+{
+    int64_t count = 1;
+    for (int i = 0; i < given->rank; i++)
+        count *= given->dims[i];
+    for (int64_t i = 0; !gc_dtype_is_float(dtype) && i < count; i++)
+        GC_FAIL_IF(!is_whole(given->values[i], dtype), error, GRADCAM_ERROR_ARGUMENT,
+                   "input '%s': element %" PRId64 " is %.17g; the model asks for whole numbers of "
+                   "the type %s (at most 2^53)",
+                   given->name, i, given->values[i], gc_dtype_name(dtype));
+    return GRADCAM_OK;
+}
+
 static gradcam_status make_constant(const gradcam_side_input *given, gc_dtype dtype,
                                     gc_constant **constant, gradcam_error *error)
 {
@@ -38,9 +62,9 @@ static gradcam_status make_constant(const gradcam_side_input *given, gc_dtype dt
     const int64_t count = gc_tensor_count(&tensor);
     for (int64_t i = 0; i < count; i++) {
         if (gc_dtype_is_float(tensor.dtype))
-            gc_floats(&tensor)[i] = given->values[i];
+            gc_floats(&tensor)[i] = (float)given->values[i];
         else
-            gc_ints(&tensor)[i] = llrintf(given->values[i]);
+            gc_ints(&tensor)[i] = (int64_t)given->values[i];
     }
     const gradcam_status status = gc_constant_create(constant, &tensor, error);
     gc_tensor_free(&tensor);
@@ -80,6 +104,7 @@ static gradcam_status give(gc_graph *graph, const gradcam_side_input *given, gra
                "the model has no input '%s' that could be given; it has %s", given->name, names);
     gc_value *const value = &graph->values[graph->inputs[at]];
     GC_TRY(check_side_input(given, value, error));
+    GC_TRY(check_whole(given, value->type.dtype, error));
     GC_TRY(make_constant(given, value->type.dtype, &constant, error));
     value->constant = constant;
     value->type = *gc_constant_tensor(constant);

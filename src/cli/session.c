@@ -26,9 +26,10 @@ static gradcam_status read_input(gc_side_inputs *inputs, const char *text, gradc
     const size_t i = inputs->count++;
     GC_TRY(gc_new(&inputs->names[i], (size_t)(sign - text) + 1, 1, error));
     memcpy(inputs->names[i], text, (size_t)(sign - text));
-    GC_TRY(gc_npy_read(&inputs->arrays[i], sign + 1, error));
-    inputs->items[i] = (gradcam_side_input){
-        .name = inputs->names[i], .rank = inputs->arrays[i].rank, .values = inputs->arrays[i].data};
+    GC_TRY(gc_npy_read_numbers(&inputs->arrays[i], sign + 1, error));
+    inputs->items[i] = (gradcam_side_input){.name = inputs->names[i],
+                                            .rank = inputs->arrays[i].rank,
+                                            .values = inputs->arrays[i].numbers};
     memcpy(inputs->items[i].dims, inputs->arrays[i].dims, sizeof inputs->items[i].dims);
     return GRADCAM_OK;
 }

@@ -20,6 +20,7 @@ void gc_array_free(gc_array *array)
     if (array == NULL)
         return;
     gc_free(array->data);
+    gc_free(array->numbers);
     *array = (gc_array){0};
 }
 
@@ -151,35 +152,51 @@ static const element_type *find_type(const char *descr)
     return NULL;
 }
 
-static float convert_one(const uint8_t *from, const element_type *type)
+static double convert_one(const uint8_t *from, const element_type *type)
 {
     double number = 0.0;
+    float single = 0.0f;
     uint64_t bits = 0;
     for (size_t i = 0; i < type->size; i++)
         bits |= (uint64_t)from[i] << (8 * i);
+    if (type->kind == 'f' && type->size == sizeof single) {
+        memcpy(&single, from, sizeof single);
+        return (double)single;
+    }
     if (type->kind == 'f') {
         memcpy(&number, &bits, sizeof number);
-        return (float)number;
+        return number;
     }
     const uint64_t sign = (uint64_t)1 << (8 * type->size - 1);
     if (type->kind == 'i' && (bits & sign) != 0)
-        return -(float)(sign - (bits & (sign - 1)));
-    return (float)bits;
+        return -(double)(sign - (bits & (sign - 1)));
+    return (double)bits;
 }
 
-static void convert(const uint8_t *from, const element_type *type, size_t count, float *to)
+static gradcam_status convert(gc_array *array, const uint8_t *from, const element_type *type,
+                              size_t count, gradcam_error *error)
 {
-    if (type->kind == 'f' && type->size == 4) {
-        if (count > 0)
-            memcpy(to, from, 4 * count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        to[i] = convert_one(from + i * type->size, type);
+    GC_TRY(gc_new_raw(&array->data, count, sizeof *array->data, error));
+    if (type->kind == 'f' && type->size == sizeof *array->data && count > 0)
+        memcpy(array->data, from, count * sizeof *array->data);
+    else
+        for (size_t i = 0; i < count; i++)
+            array->data[i] = (float)convert_one(from + i * type->size, type);
+    return GRADCAM_OK;
 }
 
-static gradcam_status read_data(gc_array *array, const char *descr, const uint8_t *bytes,
-                                size_t size, gradcam_error *error)
+static gradcam_status convert_to_numbers(gc_array *array, const uint8_t *from,
+                                         const element_type *type, size_t count,
+                                         gradcam_error *error)
+{
+    GC_TRY(gc_new_raw(&array->numbers, count, sizeof *array->numbers, error));
+    for (size_t i = 0; i < count; i++)
+        array->numbers[i] = convert_one(from + i * type->size, type);
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_data(gc_array *array, bool as_numbers, const char *descr,
+                                const uint8_t *bytes, size_t size, gradcam_error *error)
 {
     const element_type *const type = find_type(descr);
     size_t count = 1, needed = 0;
@@ -194,9 +211,7 @@ static gradcam_status read_data(gc_array *array, const char *descr, const uint8_
                GRADCAM_ERROR_FILE,
                "damaged .npy file: %zu elements of %zu bytes are announced, %zu bytes are there",
                count, type->size, size);
-    GC_TRY(gc_new_raw(&array->data, count, sizeof *array->data, error));
-    convert(bytes, type, count, array->data);
-    return GRADCAM_OK;
+    return (as_numbers ? convert_to_numbers : convert)(array, bytes, type, count, error);
 }
 
 /* Finds the header; *start is the offset of the data. */
@@ -218,7 +233,8 @@ static gradcam_status find_header(const uint8_t *b, size_t size, cursor *c, size
     return GRADCAM_OK;
 }
 
-gradcam_status gc_npy_decode(gc_array *array, const void *bytes, size_t size, gradcam_error *error)
+static gradcam_status decode(gc_array *array, bool as_numbers, const void *bytes, size_t size,
+                             gradcam_error *error)
 {
     cursor c = {NULL, NULL};
     size_t start = 0;
@@ -231,20 +247,36 @@ gradcam_status gc_npy_decode(gc_array *array, const void *bytes, size_t size, gr
                (int)GC_NPY_MAX_RANK);
     GC_FAIL_IF(h.is_fortran && result.rank > 1, error, GRADCAM_ERROR_FILE,
                "a column-major .npy file; save it with numpy.ascontiguousarray");
-    GC_TRY(read_data(&result, h.descr, (const uint8_t *)bytes + start, size - start, error));
+    GC_TRY(read_data(&result, as_numbers, h.descr, (const uint8_t *)bytes + start, size - start,
+                     error));
     *array = result;
     return GRADCAM_OK;
 }
 
-gradcam_status gc_npy_read(gc_array *array, const char *path, gradcam_error *error)
+gradcam_status gc_npy_decode(gc_array *array, const void *bytes, size_t size, gradcam_error *error)
+{
+    return decode(array, false, bytes, size, error);
+}
+
+static gradcam_status read(gc_array *array, bool as_numbers, const char *path, gradcam_error *error)
 {
     void *bytes = NULL;
     size_t size = 0;
     *array = (gc_array){0};
     GC_TRY(gc_file_read(path, (uint64_t)4 << 30, &bytes, &size, error));
-    const gradcam_status status = gc_npy_decode(array, bytes, size, error);
+    const gradcam_status status = decode(array, as_numbers, bytes, size, error);
     gc_free(bytes);
     return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);
+}
+
+gradcam_status gc_npy_read(gc_array *array, const char *path, gradcam_error *error)
+{
+    return read(array, false, path, error);
+}
+
+gradcam_status gc_npy_read_numbers(gc_array *array, const char *path, gradcam_error *error)
+{
+    return read(array, true, path, error);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */

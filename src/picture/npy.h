@@ -10,7 +10,8 @@ enum { GC_NPY_MAX_RANK = 8 };
 typedef struct gc_array {
     int rank;
     int64_t dims[GC_NPY_MAX_RANK];
-    float *data; /**< Row-major, owned; NULL in an empty array. */
+    float *data;     /**< Row-major, owned; NULL in an empty array. */
+    double *numbers; /**< In place of data, from gc_npy_read_numbers. */
 } gc_array;
 
 /** Releases and empties. Accepts NULL. */
@@ -24,6 +25,9 @@ void gc_array_free(gc_array *array);
  *         shorter than it says), _LIMIT, _MEMORY; messages name the path.
  */
 gradcam_status gc_npy_read(gc_array *array, const char *path, gradcam_error *error);
+
+/** As gc_npy_read, but into array->numbers: whole numbers stay exact up to 2^53. */
+gradcam_status gc_npy_read_numbers(gc_array *array, const char *path, gradcam_error *error);
 
 /** As gc_npy_read, for a file in memory. */
 gradcam_status gc_npy_decode(gc_array *array, const void *bytes, size_t size, gradcam_error *error);

@@ -250,6 +250,27 @@ def external(folder):
     return case
 
 
+def beyond_2gb(folder):
+    """An embedding of 2.4 GB, which lies in its file behind another 2.4 GB; only its end is not zero."""
+    w, rows, place = torch.tensor([[7]]), 50_000_000, 2_400_000_000
+    case = Case(folder).export(WithWord(), [picture(), w], ["x", "word"])
+    words = {}
+
+    def move(model):
+        table = next(t for t in model.graph.initializer if t.name == "words.weight")
+        words["tail"] = numpy_helper.to_array(table).tobytes()
+        table.ClearField("raw_data")
+        table.dims[0] = rows
+        table.data_location = TensorProto.EXTERNAL
+        for key, value in ("location", "words.bin"), ("offset", str(place)):
+            table.external_data.add(key=key, value=value)
+    case.edit(move)
+    with open(os.path.join(folder, "words.bin"), "wb") as file:  # sparse
+        file.seek(place + rows * 12 * 4 - len(words["tail"]))
+        file.write(words["tail"])
+    return case.give("word", w.numpy() + rows - 9)
+
+
 # ---- Control flow ------------------------------------------------------------------------------
 
 
@@ -373,7 +394,7 @@ def deep(folder):
 
 CASES = {f.__name__.replace("_", " "): f for f in (
     numbers, numbers_first, default_number, word, second_picture, second_output, first_output,
-    fixed_batch, free_extents, external, scan, deep)}
+    fixed_batch, free_extents, external, beyond_2gb, scan, deep)}
 CASES.update({
     "branch taken": constant_branch(True),
     "branch not taken": constant_branch(False),
@@ -397,6 +418,16 @@ def wrong_shape(folder):
     case = numbers(folder)
     case.options = []
     return case.give("meta", np.zeros((1, 3), np.float32)), 7, ["'meta'", "1x3", "1x4"]
+
+
+def no_whole_number(folder):
+    case = word(folder)
+    return case.give("word", np.array([[7.5]])), 2, ["'word'", "7.5", "int64"]
+
+
+def too_large_a_number(folder):
+    case = word(folder)
+    return case.give("word", np.array([[2.0**60]])), 2, ["'word'", "2^53"]
 
 
 def unknown_input(folder):
@@ -448,14 +479,21 @@ def turns_without_end(folder):
 
 
 REFUSED = {f.__name__.replace("_", " "): f for f in (
-    not_given, wrong_shape, unknown_input, unknown_output, no_file, branch_of_picture,
+    not_given, wrong_shape, no_whole_number, too_large_a_number, unknown_input, unknown_output, no_file, branch_of_picture,
     turns_of_picture, turns_without_end)}
 
 
 # ---- All ---------------------------------------------------------------------------------------
 
 
+def free_memory():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable")) * 1024
+
+
 def check(tool, make):
+    if make is beyond_2gb and free_memory() < 8 << 30:
+        return True, "SKIPPED: 8 GiB of memory are not free"
     torch.manual_seed(11)
     with tempfile.TemporaryDirectory() as folder:
         case = make(folder)

@@ -359,6 +359,34 @@ static void npy_types(void)
     }
 }
 
+/* 2^53 - 1 and -2^53, which float32 cannot hold; float32 itself. */
+static void npy_numbers(void)
+{
+    static const int64_t whole[] = {9007199254740991, -9007199254740992};
+    static const float single[] = {0.1f, -3.5f};
+    const struct {
+        const char *descr;
+        const void *data;
+        size_t size;
+        double first, second;
+    } types[] = {{"<i8", whole, sizeof whole, 9007199254740991.0, -9007199254740992.0},
+                 {"<f4", single, sizeof single, (double)0.1f, -3.5}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        char bytes[300] = "\x93NUMPY\x01";
+        gc_array a;
+        const int length =
+            snprintf(bytes + 10, 200, "{'descr': '%s', 'fortran_order': False, 'shape': (2,)}",
+                     types[i].descr);
+        bytes[8] = (char)length;
+        memcpy(bytes + 10 + length, types[i].data, types[i].size);
+        CHECK_OK(gc_file_write(in_folder("numbers.npy"), bytes, 10 + (size_t)length + types[i].size,
+                               &error));
+        CHECK_OK(gc_npy_read_numbers(&a, in_folder("numbers.npy"), &error));
+        CHECK(a.data == NULL && a.numbers[0] == types[i].first && a.numbers[1] == types[i].second);
+        gc_array_free(&a);
+    }
+}
+
 static void npy_headers(void)
 {
     CHECK_INT(decode_header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }\n"), 0);
@@ -395,4 +423,4 @@ static void clean_up(void)
 }
 
 TEST_MAIN(make_samples, reads_what_it_writes, truncations, byte_flips, giant_sizes, messages,
-          atomic_writing, encoders, npy_files, npy_types, npy_headers, clean_up)
+          atomic_writing, encoders, npy_files, npy_types, npy_numbers, npy_headers, clean_up)
