@@ -132,6 +132,22 @@ static gradcam_status scatter_forward(const gc_call *call)
     return GRADCAM_OK;
 }
 
+/* Products, minima and maxima. */
+static void scatter_shares(const gc_call *call, int axis, gc_scatter_mode mode, const gc_tensor *gy,
+                           gc_tensor *const *input_grads)
+{
+    const gc_tensor *const x = call->inputs[0], *const indices = call->inputs[1];
+    const int64_t count = gc_tensor_count(indices);
+    gc_scatter_begin(call, mode);
+    for (int64_t i = 0; i < count; i++)
+        gc_scatter_meet(call, target_of(x, indices, axis, i), i, 1, mode);
+    if (input_grads[0] != NULL)
+        gc_scatter_share(call, gy, 0, x, 0, gc_tensor_count(x), mode, input_grads[0]);
+    for (int64_t i = 0; input_grads[2] != NULL && i < count; i++)
+        gc_scatter_share(call, gy, target_of(x, indices, axis, i), call->inputs[2], i, 1, mode,
+                         input_grads[2]);
+}
+
 static gradcam_status scatter_backward(const gc_call *call, const gc_tensor *const *output_grads,
                                        gc_tensor *const *input_grads)
 {
@@ -140,7 +156,11 @@ static gradcam_status scatter_backward(const gc_call *call, const gc_tensor *con
     int axis = 0;
     gc_scatter_mode mode = GC_SCATTER_SET;
     GC_TRY(check_indices(call, &axis));
-    GC_TRY(gc_scatter_differentiable(call, &mode));
+    GC_TRY(gc_scatter_read_mode(call, &mode));
+    if (gc_scatter_is_shared(mode)) {
+        scatter_shares(call, axis, mode, gy, input_grads);
+        return GRADCAM_OK;
+    }
     if (input_grads[0] != NULL)
         memcpy(input_grads[0]->data, gy->data, gc_tensor_bytes(gy));
     for (int64_t i = 0; i < count; i++) {
@@ -161,9 +181,10 @@ const gc_op gc_op_ScatterElements = {
     .max_inputs = 3,
     .max_outputs = 1,
     .layouts = GC_OP_PLAIN,
-    .backward_reads = GC_READS_PARAMETERS,
+    .backward_reads = GC_READS_INPUTS | GC_READS_OUTPUTS,
     .is_in_place = true,
     .infer = scatter_infer,
     .forward = scatter_forward,
     .backward = scatter_backward,
+    .scratch = gc_scatter_scratch,
 };

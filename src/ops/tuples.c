@@ -164,6 +164,21 @@ static gradcam_status scatter_forward(const gc_call *call)
     return GRADCAM_OK;
 }
 
+/* Products, minima and maxima. */
+static void scatter_shares(const gc_call *call, const tuples *t, gc_scatter_mode mode,
+                           const gc_tensor *gy, gc_tensor *const *input_grads)
+{
+    const gc_tensor *const x = call->inputs[0], *const indices = call->inputs[1];
+    gc_scatter_begin(call, mode);
+    for (int64_t i = 0; i < t->count; i++)
+        gc_scatter_meet(call, target_of(t, x, indices, i), i * t->row, t->row, mode);
+    if (input_grads[0] != NULL)
+        gc_scatter_share(call, gy, 0, x, 0, gc_tensor_count(x), mode, input_grads[0]);
+    for (int64_t i = 0; input_grads[2] != NULL && i < t->count; i++)
+        gc_scatter_share(call, gy, target_of(t, x, indices, i), call->inputs[2], i * t->row, t->row,
+                         mode, input_grads[2]);
+}
+
 static gradcam_status scatter_backward(const gc_call *call, const gc_tensor *const *output_grads,
                                        gc_tensor *const *input_grads)
 {
@@ -171,7 +186,11 @@ static gradcam_status scatter_backward(const gc_call *call, const gc_tensor *con
     tuples t = {0};
     gc_scatter_mode mode = GC_SCATTER_SET;
     GC_TRY(find_tuples(call, &t));
-    GC_TRY(gc_scatter_differentiable(call, &mode));
+    GC_TRY(gc_scatter_read_mode(call, &mode));
+    if (gc_scatter_is_shared(mode)) {
+        scatter_shares(call, &t, mode, gy, input_grads);
+        return GRADCAM_OK;
+    }
     if (input_grads[0] != NULL)
         memcpy(input_grads[0]->data, gy->data, gc_tensor_bytes(gy));
     for (int64_t i = 0; i < t.count; i++) {
@@ -193,9 +212,10 @@ const gc_op gc_op_ScatterND = {
     .max_inputs = 3,
     .max_outputs = 1,
     .layouts = GC_OP_PLAIN,
-    .backward_reads = GC_READS_PARAMETERS,
+    .backward_reads = GC_READS_INPUTS | GC_READS_OUTPUTS,
     .is_in_place = true,
     .infer = scatter_infer,
     .forward = scatter_forward,
     .backward = scatter_backward,
+    .scratch = gc_scatter_scratch,
 };

@@ -7,14 +7,6 @@ import torch
 from op_case import case, failure, generator, ints, normal, scalar
 
 
-def put_product(x, indices, updates):
-    y = x.clone()
-    for row, picks in enumerate(indices):
-        for pick, update in zip(picks, updates[row]):
-            y[row, pick] *= update
-    return y
-
-
 def elements():
     x = normal("elements", 3, 4, 5)
     for axis, shape in ((0, (2, 4, 5)), (1, (3, 6, 5)), (-1, (3, 2, 3))):
@@ -37,12 +29,19 @@ def elements():
                opset=16)
     yield case("scatter_elements_mul", "ScatterElements",
                {"x": data, "i": np.array([[1, 1, 0], [4, -1, 4]]), "u": updates},
-               lambda x, i, u: put_product(x, i % 5, u), opset=16, grads=[],
+               lambda x, i, u: x.scatter_reduce(1, i % 5, u, "prod"), opset=16,
                attrs={"axis": 1, "reduction": "mul"})
     for mode in ("min", "max"):
         yield case(f"scatter_elements_{mode}", "ScatterElements", {"x": data, "i": i, "u": updates},
                    lambda x, i, u, m=mode: x.scatter_reduce(1, i % 5, u, "a" + m), opset=18,
-                   attrs={"axis": 1, "reduction": mode}, grads=[], check=False)
+                   attrs={"axis": 1, "reduction": mode}, check=False)
+    # Elements and updates that are equal; none, one and two factors that are zero.
+    equal = {"x": np.array([[0, 2, 3, 0, 5]], np.float32), "i": np.array([[0, 1, 1, 2, 3, 4, 4]]),
+             "u": np.array([[0, 2, 2, 0, 7, 1, 5]], np.float32)}
+    for mode, name in (("mul", "prod"), ("min", "amin"), ("max", "amax")):
+        yield case(f"scatter_elements_{mode}_equal", "ScatterElements", equal,
+                   lambda x, i, u, n=name: x.scatter_reduce(1, i, u, n), opset=18,
+                   attrs={"axis": 1, "reduction": mode}, check=False, fd=mode == "mul")
     yield case("scatter_old", "Scatter", {"x": data, "i": i % 5, "u": updates},
                lambda x, i, u: x.scatter(1, i, u), attrs={"axis": 1}, opset=9)
     yield case("scatter_elements_int", "ScatterElements", {"x": ints(1, 2, 3), "i": ints(0, 2),
@@ -92,7 +91,7 @@ def tuples():
                    {"x": x, "i": np.array([[1], [2], [1]]), "u": normal("u5", 3, 4, 5)},
                    lambda x, i, u, n=name: x.scatter_reduce(0, rows[:, None, None].expand(3, 4, 5), u,
                                                             n),
-                   attrs={"reduction": mode}, opset=18, check=False, grads=[])
+                   attrs={"reduction": mode}, opset=18, check=False)
     yield case("scatter_nd_int", "ScatterND", {"x": ints(1, 2, 3), "i": np.array([[1]]),
                                                "u": ints(9)}, lambda x, i, u: torch.tensor([1, 9, 3]))
     yield case("scatter_nd_constant", "ScatterND",
