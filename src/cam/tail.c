@@ -320,14 +320,17 @@ static gradcam_status make_tail(const gc_runner_setup *setup, gc_runner *runner,
     const int wanted = t->batch;
     for (int attempt = 0; attempt < 4; attempt++) {
         bool is_good = false;
-        gradcam_error ignored;
+        gradcam_error reason = {.message = ""};
         t->batch = attempt < 2 ? wanted : 1;
         const gradcam_status status =
-            try_tail(setup, runner, t, attempt % 2 == 1, &is_good, attempt == 3 ? error : &ignored);
+            try_tail(setup, runner, t, attempt % 2 == 1, &is_good, &reason);
         if (status == GRADCAM_OK && is_good)
             return GRADCAM_OK;
-        if (attempt == 3 || status == GRADCAM_ERROR_MEMORY)
-            GC_TRY(status);
+        if (status == GRADCAM_OK || (attempt < 3 && status != GRADCAM_ERROR_MEMORY))
+            continue;
+        if (error != NULL)
+            *error = reason;
+        return status;
     }
     return gc_fail(error, GRADCAM_ERROR_UNSUPPORTED,
                    "the network cannot be run from '%s' on; choose a method that does not change "
