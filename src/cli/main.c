@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command-line tool: finds the command, reads its options, runs it, or helps. */
+#include <signal.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -148,6 +149,8 @@ static gradcam_status dispatch(int argc, char **argv, gradcam_error *error)
 
 int main(int argc, char **argv)
 {
+    /* A file beyond the limit of sizes is an error like a full disk, not the end. */
+    signal(SIGXFSZ, SIG_IGN);
     gradcam_error error = {0};
     gradcam_status status = dispatch(argc, argv, &error);
     /* A full disk or a closed pipe is noticed when the buffer is emptied. */

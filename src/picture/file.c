@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* O_TMPFILE, and the strerror_r that returns text */
 #include "picture/file.h"
 
 #include <errno.h>
@@ -15,11 +16,9 @@
 
 static gradcam_status fail_errno(gradcam_error *error, const char *path, const char *what)
 {
-    char reason[128] = "";
-    const int code = errno;
-    if (strerror_r(code, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "error %d", code);
-    return gc_fail(error, GRADCAM_ERROR_FILE, "%s: %s: %s", path, what, reason);
+    char room[128];
+    return gc_fail(error, GRADCAM_ERROR_FILE, "%s: %s: %s", path, what,
+                   strerror_r(errno, room, sizeof room));
 }
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -119,59 +118,107 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Closes in any case; errno is that of the first failure. */
-static bool write_and_close(int fd, const void *bytes, size_t size, bool is_regular)
-{
-    const bool ok = write_all(fd, bytes, size) && (!is_regular || fsync(fd) == 0);
-    const int code = errno;
-    if (close(fd) != 0 && ok)
-        return false;
-    errno = code;
-    return ok;
-}
-
 static gradcam_status write_device(const char *path, const void *bytes, size_t size,
                                    gradcam_error *error)
 {
+    gradcam_status status = GRADCAM_OK;
     const int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || !write_and_close(fd, bytes, size, false))
-        return fail_errno(error, path, "cannot be written");
-    return GRADCAM_OK;
+    if (fd < 0 || !write_all(fd, bytes, size))
+        status = fail_errno(error, path, "cannot be written");
+    if (fd >= 0 && close(fd) != 0 && status == GRADCAM_OK)
+        status = fail_errno(error, path, "cannot be written");
+    return status;
 }
 
-/* Opens a new file in the folder of `path`; its mode is what open makes of 0666 and the umask,
- * which mkstemp would not give. */
-static int open_temporary(const char *path, char *name, size_t size)
+/* A file that is written under a temporary name in the folder of `path`, or under none, so that the
+ * system drops it where the process is killed. */
+typedef struct draft {
+    const char *path;
+    int folder;  /* Length of the folder in `path`, with its slash. */
+    char *name;  /* Temporary; empty: none yet. */
+    size_t size; /* Of `name`. */
+} draft;
+
+static bool choose_name(draft *d)
 {
-    const char *const slash = strrchr(path, '/');
-    const int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
-    for (int attempt = 0; attempt < 100; attempt++) {
-        uint64_t number = 0;
-        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-            return -1;
-        snprintf(name, size, "%.*s.gradcam-%016" PRIx64, folder, path, number);
-        const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    uint64_t number = 0;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return false;
+    snprintf(d->name, d->size, "%.*s.gradcam-%016" PRIx64, d->folder, d->path, number);
+    return true;
+}
+
+/* A file without a name gets one through /proc, so that has to be there. */
+static int open_nameless(draft *d)
+{
+    int fd = -1;
+    snprintf(d->name, d->size, "%.*s", d->folder > 0 ? d->folder : 1,
+             d->folder > 0 ? d->path : ".");
+    if (access("/proc/self/fd", X_OK) == 0)
+        fd = open(d->name, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    d->name[0] = '\0';
+    return fd;
+}
+
+/* The mode is what open makes of 0666 and the umask, which mkstemp would not give. */
+static int open_draft(draft *d)
+{
+    const int nameless = open_nameless(d);
+    if (nameless >= 0)
+        return nameless;
+    for (int attempt = 0; attempt < 100 && choose_name(d); attempt++) {
+        const int fd = open(d->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }
     return -1;
 }
 
+/* Gives a file without a name one. */
+static bool name_draft(draft *d, int fd)
+{
+    char link[32];
+    if (d->name[0] != '\0')
+        return true;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    for (int attempt = 0; attempt < 100 && choose_name(d); attempt++)
+        if (linkat(AT_FDCWD, link, AT_FDCWD, d->name, AT_SYMLINK_FOLLOW) == 0)
+            return true;
+        else if (errno != EEXIST)
+            break;
+    d->name[0] = '\0';
+    return false;
+}
+
+/* Closes in any case; errno is that of the first failure. */
+static bool finish_draft(draft *d, int fd, const void *bytes, size_t size)
+{
+    const bool ok = write_all(fd, bytes, size) && fsync(fd) == 0 && name_draft(d, fd);
+    const int code = errno;
+    if (close(fd) != 0 && ok)
+        return false;
+    errno = code;
+    return ok && rename(d->name, d->path) == 0;
+}
+
 static gradcam_status write_regular(const char *path, const void *bytes, size_t size,
                                     gradcam_error *error)
 {
-    char *name = NULL;
-    const size_t size_of_name = strlen(path) + 32; /* more than the temporary part takes */
-    GC_TRY(gc_new(&name, size_of_name, 1, error));
+    const char *const slash = strrchr(path, '/');
+    draft d = {.path = path,
+               .folder = slash == NULL ? 0 : (int)(slash - path) + 1,
+               .size = strlen(path) + 32}; /* more than the temporary part takes */
+    GC_TRY(gc_new(&d.name, d.size, 1, error));
     gradcam_status status = GRADCAM_OK;
-    const int fd = open_temporary(path, name, size_of_name);
+    const int fd = open_draft(&d);
     if (fd < 0) {
         status = fail_errno(error, path, "cannot be created");
-    } else if (!write_and_close(fd, bytes, size, true) || rename(name, path) != 0) {
+    } else if (!finish_draft(&d, fd, bytes, size)) {
         status = fail_errno(error, path, "cannot be written");
-        unlink(name);
+        if (d.name[0] != '\0')
+            unlink(d.name);
     }
-    gc_free(name);
+    gc_free(d.name);
     return status;
 }
 

@@ -3,9 +3,14 @@
  * Files: what is written can be read again; hostile bytes get an error and nothing else. Run this
  * with -Db_sanitize=address,undefined, too.
  */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -263,6 +268,38 @@ static void atomic_writing(void)
     CHECK_INT(count_files(), before);
 }
 
+/* A process that is killed while it writes: by the limit of file sizes, at a known place. */
+static void killed_writing(void)
+{
+    static uint8_t bytes[100000];
+    const char *const path = in_folder("killed.bin");
+    const int nameless = open(folder, O_TMPFILE | O_WRONLY, 0600);
+    if (nameless < 0)
+        SKIP("no files without a name here");
+    close(nameless);
+    CHECK_OK(gc_file_write(path, "before", 6, &error));
+    const int before = count_files();
+    const pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit limit = {1000, 1000}, no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        signal(SIGXFSZ, SIG_DFL);
+        (void)gc_file_write(path, bytes, sizeof bytes, &error);
+        _exit(0);
+    }
+    int state = 0;
+    CHECK_INT(waitpid(child, &state, 0), child);
+    CHECK(WIFSIGNALED(state));
+    CHECK_INT(count_files(), before);
+    void *kept = NULL;
+    size_t size = 0;
+    CHECK_OK(gc_file_read(path, 1000, &kept, &size, &error));
+    CHECK(size == 6 && memcmp(kept, "before", 6) == 0);
+    gc_free(kept);
+    unlink(path);
+}
+
 static void encoders(void)
 {
     const gc_encoder *encoder = NULL;
@@ -423,4 +460,5 @@ static void clean_up(void)
 }
 
 TEST_MAIN(make_samples, reads_what_it_writes, truncations, byte_flips, giant_sizes, messages,
-          atomic_writing, encoders, npy_files, npy_types, npy_numbers, npy_headers, clean_up)
+          atomic_writing, killed_writing, encoders, npy_files, npy_types, npy_numbers, npy_headers,
+          clean_up)
