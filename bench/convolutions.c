@@ -55,9 +55,9 @@ static int ascending(const void *a, const void *b)
 
 static gradcam_status load(bench *b, const char *path, gradcam_error *error)
 {
-    GC_TRY(gc_onnx_read_file(&b->graph, path, error));
+    GC_TRY(gc_onnx_read_file(&b->graph, path, NULL, error));
     GC_TRY(gc_prepare(b->graph, error));
-    GC_TRY(gc_packs_create(&b->packs, error));
+    GC_TRY(gc_packs_create(&b->packs, NULL, error));
     return gc_dnnl_create(&b->dnnl, error);
 }
 

@@ -109,7 +109,10 @@ typedef struct gradcam_model_options {
     /** A text file with one label a line, or NULL: config.json (id2label) beside the model, then
      *  the model's metadata, then no labels. */
     const char *labels_path;
-    const void *reserved[7]; /**< Must be zero. */
+    /** Bytes that weights, activations and gradients may take, of the model and all its explainers;
+     *  0: four fifths of the machine's (or control group's) memory. */
+    uint64_t max_memory;
+    const void *reserved[6]; /**< Must be zero. */
 } gradcam_model_options;
 
 /** Fills in the defaults. */

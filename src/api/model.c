@@ -56,7 +56,7 @@ static gradcam_status check_inputs(const gc_graph *graph, gradcam_error *error)
 
 static gradcam_status read_graph(gradcam_model *model, const char *path, gradcam_error *error)
 {
-    GC_TRY(gc_onnx_read_file(&model->graph, path, error));
+    GC_TRY(gc_onnx_read_file(&model->graph, path, &model->budget, error));
     gc_graph *const graph = model->graph;
     gradcam_status status = check_inputs(graph, error);
     if (status == GRADCAM_OK)
@@ -72,8 +72,9 @@ static gradcam_status load(gradcam_model *model, const char *path,
     const double start = gc_now_ms();
     GC_TRY(gc_arena_create(&model->arena, error));
     GC_TRY(gc_arena_string(model->arena, &model->path, path, strlen(path), error));
+    gc_budget_init(&model->budget, options->max_memory);
     GC_TRY(read_graph(model, path, error));
-    GC_TRY(gc_packs_create(&model->packs, error));
+    GC_TRY(gc_packs_create(&model->packs, &model->budget, error));
     GC_TRY(gc_model_learn(model, options, error));
     model->load_ms = gc_now_ms() - start;
     return GRADCAM_OK;

@@ -22,6 +22,7 @@ struct gradcam_model {
     const char *path;
     gc_graph *graph;
     gc_packs *packs;
+    gc_budget budget;
     gc_labels labels;
     const char *labels_source; /* NULL: no labels */
     bool has_preprocessing;    /* the model's own files say how to feed it */

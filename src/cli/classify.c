@@ -25,7 +25,7 @@ static gradcam_status prepare(job *j, gradcam_error *error)
     for (size_t i = 1; i < arguments->count; i++)
         GC_TRY(gc_pictures_add(j->arena, &j->pictures, arguments->items[i], error));
     GC_TRY(gc_protect(&j->inputs, arguments->items[0], error));
-    GC_TRY(gc_protect(&j->inputs, j->settings->labels, error));
+    GC_TRY(gc_protect(&j->inputs, j->settings->model.labels_path, error));
     GC_TRY(gc_protect(&j->inputs, j->settings->input_npy, error));
     for (size_t i = 0; i < j->pictures.count; i++)
         GC_TRY(gc_protect(&j->inputs, j->pictures.items[i], error));

@@ -9,9 +9,10 @@
 /** Everything the command line can say. A command reads what its option tables can set. */
 typedef struct gc_settings {
     gc_texts arguments; /* what is not an option: the model, then pictures */
+    gradcam_model_options model;
     gradcam_explainer_options explainer;
     gradcam_render_options render;
-    const char *labels, *output, *input_npy;
+    const char *output, *input_npy;
     gc_texts classes, targets, methods, layers, inputs;
     gradcam_request request; /* how maps are fused and smoothed */
     const char *at;          /* a pixel, "x,y" */

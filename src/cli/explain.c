@@ -147,7 +147,7 @@ static gradcam_status protect_inputs(job *j, gradcam_error *error)
 {
     const gc_settings *const s = j->settings;
     GC_TRY(gc_protect(&j->inputs, s->arguments.items[0], error));
-    GC_TRY(gc_protect(&j->inputs, s->labels, error));
+    GC_TRY(gc_protect(&j->inputs, s->model.labels_path, error));
     GC_TRY(gc_protect(&j->inputs, s->input_npy, error));
     for (size_t i = 0; i < s->inputs.count; i++) /* NAME=FILE */
         GC_TRY(gc_protect(&j->inputs, strrchr(s->inputs.items[i], '=') + 1, error));

@@ -117,13 +117,10 @@ static gradcam_status inspect(const gc_settings *settings, const char *path,
                               gradcam_inspection **inspection, gradcam_error *error)
 {
     gc_side_inputs inputs;
-    gradcam_model_options options;
     gradcam_explainer_options explainer = settings->explainer;
-    gradcam_model_options_init(&options);
-    options.labels_path = settings->labels;
     gradcam_status status = gc_side_inputs_read(&inputs, settings, &explainer, error);
     if (status == GRADCAM_OK)
-        status = gradcam_inspect(inspection, path, &options, &explainer, error);
+        status = gradcam_inspect(inspection, path, &settings->model, &explainer, error);
     gc_side_inputs_free(&inputs);
     return status;
 }

@@ -67,11 +67,9 @@ static gradcam_status create(gc_session *session, const gc_settings *settings, g
 gradcam_status gc_session_open(gc_session *session, const gc_settings *settings,
                                gradcam_error *error)
 {
-    gradcam_model_options options;
     *session = (gc_session){0};
-    gradcam_model_options_init(&options);
-    options.labels_path = settings->labels;
-    GC_TRY(gradcam_model_load(&session->model, settings->arguments.items[0], &options, error));
+    GC_TRY(
+        gradcam_model_load(&session->model, settings->arguments.items[0], &settings->model, error));
     GC_TRY(create(session, settings, error));
     session->input = gradcam_explainer_input(session->explainer);
     return GRADCAM_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options that several commands share. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ enum { SIZE_LIMIT = 32768, THREAD_LIMIT = 1024, TOP_LIMIT = 1000000 };
 void gc_settings_init(gc_settings *settings)
 {
     *settings = (gc_settings){.top = 5, .npy_kind = GRADCAM_NPY_RAW};
+    gradcam_model_options_init(&settings->model);
     gradcam_explainer_options_init(&settings->explainer);
     gradcam_render_options_init(&settings->render);
     gradcam_request_init(&settings->request);
@@ -36,6 +38,24 @@ static gradcam_status set_input(const gc_option *option, const char *value, void
     GC_FAIL_IF(sign == NULL || sign == value || sign[1] == '\0', error, GRADCAM_ERROR_ARGUMENT,
                "--%s: '%s' is not NAME=FILE.npy.", option->name, value);
     return gc_set_list(option, value, settings, error);
+}
+
+/* "4G": binary units. */
+static gradcam_status set_max_memory(const gc_option *option, const char *value, void *settings,
+                                     gradcam_error *error)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    errno = 0;
+    const double number = strtod(value, &end);
+    const char *const unit = *end != '\0' ? strchr(units, *end) : NULL;
+    const double bytes = unit != NULL ? ldexp(number, 10 * (int)(unit - units + 1)) : number;
+    const bool is_size = end != value && (*end == '\0' || (unit != NULL && end[1] == '\0'));
+    GC_FAIL_IF(!is_size || !(bytes >= 1.0) || bytes > 0x1p62, error, GRADCAM_ERROR_ARGUMENT,
+               "--%s: '%s' is not a size such as 500M or 4G (K, M, G, T: times 1024).",
+               option->name, value);
+    ((gc_settings *)settings)->model.max_memory = (uint64_t)bytes;
+    return GRADCAM_OK;
 }
 
 /* "224" or "320x240", width first. */
@@ -211,7 +231,7 @@ static const gc_option method_rows[] = {
 };
 
 static const gc_option network_rows[] = {
-    {"labels", 0, "FILE", .set = gc_set_text, AT(labels),
+    {"labels", 0, "FILE", .set = gc_set_text, AT(model.labels_path),
      .help = "Class names, one a line. Default: config.json beside the model, then its metadata"},
     {"input", 0, "NAME=FILE", .set = set_input, AT(inputs),
      .help = "A tensor (.npy) for an input that is not the picture; may be repeated"},
@@ -235,6 +255,9 @@ static const gc_option network_rows[] = {
     {"std", 0, "A,B,C", .set = set_std, .help = "Divides what --mean leaves"},
     {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
      .help = "Threads; default 0: one a core"},
+    {"max-memory", 0, "SIZE", .set = set_max_memory,
+     .help = "Most that weights, activations and gradients may take together, such as 500M or 4G; "
+             "default: four fifths of the machine's memory"},
 };
 
 static const gc_option layer_rows[] = {

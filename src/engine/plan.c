@@ -264,7 +264,10 @@ static void bind_step(gc_plan *plan, gc_step *step)
 
 static gradcam_status bind(gc_plan *plan, gradcam_error *error)
 {
-    GC_TRY(gc_place_slots(plan, &plan->block_bytes, error));
+    size_t bytes = 0;
+    GC_TRY(gc_place_slots(plan, &bytes, error));
+    GC_TRY(gc_budget_take(gc_packs_budget(plan->packs), bytes, "activations and gradients", error));
+    plan->block_bytes = bytes;
     GC_TRY(gc_new(&plan->block, 1, plan->block_bytes, error));
     for (int s = 0; s < plan->step_count; s++)
         bind_step(plan, &plan->steps[s]);
@@ -375,6 +378,7 @@ void gc_plan_destroy(gc_plan **plan)
         return;
     for (int s = 0; s < (*plan)->step_count; s++)
         gc_kernel_destroy(&(*plan)->steps[s].kernel);
+    gc_budget_give(gc_packs_budget((*plan)->packs), (*plan)->block_bytes);
     gc_free((*plan)->block);
     gc_free((*plan)->steps);
     gc_free((*plan)->slots);

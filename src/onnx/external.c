@@ -125,7 +125,8 @@ static gradcam_status read_elements(int file, uint64_t offset, gc_tensor *tensor
     return GRADCAM_OK;
 }
 
-static gradcam_status read_place(int file, const place *p, gc_tensor *tensor, gradcam_error *error)
+static gradcam_status read_place(int file, const place *p, gc_budget *budget, gc_tensor *tensor,
+                                 gradcam_error *error)
 {
     struct stat info;
     char shape[GC_SHAPE_TEXT];
@@ -141,28 +142,29 @@ static gradcam_status read_place(int file, const place *p, gc_tensor *tensor, gr
                "external data file '%s' has %" PRIu64 " bytes; %" PRIu64 " at offset %" PRIu64
                " were expected",
                p->location, size, expected, p->offset);
+    GC_TRY(gc_budget_take(budget, gc_tensor_bytes(tensor), "the weights", error));
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
     return read_elements(file, p->offset, tensor, error);
 }
 
-gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const char *folder,
+gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_source *source,
                                      gc_tensor *tensor, gradcam_error *error)
 {
     place p;
     char *path = NULL;
     GC_TRY(parse(&p, header, error));
-    GC_FAIL_IF(folder == NULL, error, GRADCAM_ERROR_UNSUPPORTED,
+    GC_FAIL_IF(source->folder == NULL, error, GRADCAM_ERROR_UNSUPPORTED,
                "its data is in the file '%s', which cannot be found for a model read from memory",
                p.location);
     GC_FAIL_IF(p.location[0] == '/' || climbs(p.location), error, GRADCAM_ERROR_MODEL,
                "external data file '%s' is outside the model's folder, which is refused",
                p.location);
-    GC_TRY(resolve(&path, folder, p.location, error));
+    GC_TRY(resolve(&path, source->folder, p.location, error));
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     free(path);
     GC_FAIL_IF(file < 0, error, GRADCAM_ERROR_FILE, "external data file '%s': %s", p.location,
                strerror(errno));
-    const gradcam_status status = read_place(file, &p, tensor, error);
+    const gradcam_status status = read_place(file, &p, source->budget, tensor, error);
     close(file);
     return status;
 }

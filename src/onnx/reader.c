@@ -167,7 +167,8 @@ static gradcam_status folder_of(const char *path, char **folder, gradcam_error *
     return GRADCAM_OK;
 }
 
-gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gradcam_error *error)
+gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gc_budget *budget,
+                                 gradcam_error *error)
 {
     gc_source source;
     char *folder = NULL;
@@ -175,6 +176,7 @@ gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gradcam_err
     GC_TRY(folder_of(path, &folder, error));
     gradcam_status status = gc_source_open(&source, path, error);
     source.folder = folder;
+    source.budget = budget;
     if (status == GRADCAM_OK)
         status = read_source(graph, &source, error);
     gc_source_close(&source);

@@ -9,11 +9,14 @@
 #ifndef GC_ONNX_READER_H
 #define GC_ONNX_READER_H
 
+#include "base/budget.h"
 #include "graph/graph.h"
 
-/** @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL, _UNSUPPORTED, _LIMIT, _MEMORY. The message
+/** @param budget counts the weights; NULL: no limit. They are not given back.
+ *  @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL, _UNSUPPORTED, _LIMIT, _MEMORY. The message
  *  names the file. */
-gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gradcam_error *error);
+gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gc_budget *budget,
+                                 gradcam_error *error);
 
 /** @param folder where external data lies; NULL: there must be none. */
 gradcam_status gc_onnx_read(gc_graph **graph, const void *bytes, size_t size, const char *folder,

@@ -3,11 +3,13 @@
 #ifndef GC_ONNX_SOURCE_H
 #define GC_ONNX_SOURCE_H
 
+#include "base/budget.h"
 #include "onnx/wire.h"
 
 typedef struct gc_source {
     gc_bytes bytes;
     const char *folder; /**< Of external data; NULL: there is none. */
+    gc_budget *budget;  /**< Counts weights; NULL: no limit. */
     bool is_mapped;
 } gc_source;
 

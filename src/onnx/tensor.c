@@ -291,6 +291,7 @@ static gradcam_status check_claim(const gc_tensor_message *message, const gc_ten
 static gradcam_status load_inline(const gc_tensor_message *message, const gc_source *source,
                                   gc_tensor *tensor, gradcam_error *error)
 {
+    GC_TRY(gc_budget_take(source->budget, gc_tensor_bytes(tensor), "the weights", error));
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
     if (!payload_fits(message, tensor->dtype))
         return load_typed(message->header, tensor, error);
@@ -305,7 +306,7 @@ gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc
     GC_TRY(check_claim(message, tensor, error));
     const gradcam_status status =
         message->header->data_location == EXTERNAL
-            ? gc_onnx_load_external(message->header, source->folder, tensor, error)
+            ? gc_onnx_load_external(message->header, source, tensor, error)
             : load_inline(message, source, tensor, error);
     if (status != GRADCAM_OK)
         gc_tensor_free(tensor);

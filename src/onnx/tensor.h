@@ -33,7 +33,7 @@ void gc_onnx_convert(gc_tensor *tensor, size_t first, const uint8_t *bytes, size
 
 /** Allocates storage and fills it from external data of exactly the tensor's size. Storage may be
  *  there on failure, too. See external.c. */
-gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const char *folder,
+gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_source *source,
                                      gc_tensor *tensor, gradcam_error *error);
 
 #endif

@@ -53,9 +53,9 @@ static void parse_dims(const char *text, gc_tensor *type)
 
 static gradcam_status load(run *r, const char *path, gradcam_error *error)
 {
-    GC_TRY(gc_onnx_read_file(&r->graph, path, error));
+    GC_TRY(gc_onnx_read_file(&r->graph, path, NULL, error));
     GC_TRY(gc_prepare(r->graph, error));
-    return gc_packs_create(&r->packs, error);
+    return gc_packs_create(&r->packs, NULL, error);
 }
 
 static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,

@@ -16,9 +16,9 @@ gradcam_status op_case_read(op_case *c, const char *folder, const char *name, gr
     *c = (op_case){.name = name};
     char path[4096];
     snprintf(path, sizeof path, "%s/%s%s", folder, name, suffix);
-    GC_TRY(gc_onnx_read_file(&c->expected, path, error));
+    GC_TRY(gc_onnx_read_file(&c->expected, path, NULL, error));
     snprintf(path, sizeof path, "%s/%s.onnx", folder, name);
-    const gradcam_status status = gc_onnx_read_file(&c->model, path, error);
+    const gradcam_status status = gc_onnx_read_file(&c->model, path, NULL, error);
     return status == op_case_status(c) ? GRADCAM_OK : status;
 }
 

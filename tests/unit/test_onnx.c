@@ -21,7 +21,7 @@ static const char *fixture(const char *name)
 static gc_graph *read_model(const char *name)
 {
     gc_graph *graph = NULL;
-    CHECK_OK(gc_onnx_read_file(&graph, fixture(name), &error));
+    CHECK_OK(gc_onnx_read_file(&graph, fixture(name), NULL, &error));
     return graph;
 }
 
@@ -30,7 +30,7 @@ static void check_fails(const char *name, gradcam_status status, const char *par
 {
     gc_graph *graph = (gc_graph *)&error;
     memset(&error, 0, sizeof error);
-    const gradcam_status found = gc_onnx_read_file(&graph, fixture(name), &error);
+    const gradcam_status found = gc_onnx_read_file(&graph, fixture(name), NULL, &error);
     if (found != status || error.status != status || strstr(error.message, part) == NULL ||
         strstr(error.message, name) == NULL || graph != NULL) {
         fprintf(stderr, "%s: status %d (%s), expected %d and \"%s\"\n", name, found, error.message,
@@ -204,8 +204,8 @@ static void links_may_not_lead_out(void)
 
     CHECK(mkfifo(path, 0600) == 0); /* must not wait for a writer */
     CHECK_INT(gc_onnx_read(&graph, bytes, size, folder, &error), GRADCAM_ERROR_FILE);
-    CHECK_INT(gc_onnx_read_file(&graph, path, &error), GRADCAM_ERROR_FILE);
-    CHECK_INT(gc_onnx_read_file(&graph, folder, &error), GRADCAM_ERROR_FILE);
+    CHECK_INT(gc_onnx_read_file(&graph, path, NULL, &error), GRADCAM_ERROR_FILE);
+    CHECK_INT(gc_onnx_read_file(&graph, folder, NULL, &error), GRADCAM_ERROR_FILE);
     CHECK(strstr(error.message, "is a folder") != NULL);
     static const char *const names[] = {"nowhere.bin", "inside.bin", "model.onnx"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -412,7 +412,7 @@ static void other_files_are_recognised(void)
     }
     check_fails("nowhere.onnx", GRADCAM_ERROR_FILE, "No such file");
     gc_graph *graph = NULL;
-    CHECK_INT(gc_onnx_read_file(&graph, fixture("nowhere.onnx"), NULL), GRADCAM_ERROR_FILE);
+    CHECK_INT(gc_onnx_read_file(&graph, fixture("nowhere.onnx"), NULL, NULL), GRADCAM_ERROR_FILE);
 }
 
 /* ---- Hostile bytes -------------------------------------------------------------------------- */

@@ -96,7 +96,7 @@ static gc_graph *read_model(const char *name)
     char path[1024];
     gc_graph *graph = NULL;
     snprintf(path, sizeof path, "%s/onnx/%s.onnx", FIXTURES, name);
-    CHECK_OK(gc_onnx_read_file(&graph, path, &error));
+    CHECK_OK(gc_onnx_read_file(&graph, path, NULL, &error));
     return graph;
 }
 

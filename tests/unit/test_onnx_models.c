@@ -19,7 +19,7 @@ static bool has_suffix(const char *text, const char *suffix)
 static bool read_one(const char *path)
 {
     gc_graph *graph = NULL;
-    const gradcam_status status = gc_onnx_read_file(&graph, path, &error);
+    const gradcam_status status = gc_onnx_read_file(&graph, path, NULL, &error);
     if (status != GRADCAM_OK && status != GRADCAM_ERROR_UNSUPPORTED) {
         fprintf(stderr, "status %d: %s\n", status, error.message);
         test_failures++;

@@ -102,7 +102,7 @@ static gradcam_status read_model(gc_graph **graph, const char *folder)
 {
     char path[1100];
     snprintf(path, sizeof path, "%s/model.onnx", folder);
-    return gc_onnx_read_file(graph, path, &error);
+    return gc_onnx_read_file(graph, path, NULL, &error);
 }
 
 /* ---- Comparison ----------------------------------------------------------------------------- */
@@ -254,7 +254,7 @@ static gradcam_status run_engine(gc_graph *graph, const char *folder)
     if (status == GRADCAM_OK)
         status = gc_prepare(graph, &error);
     if (status == GRADCAM_OK)
-        status = gc_packs_create(&packs, &error);
+        status = gc_packs_create(&packs, NULL, &error);
     if (status == GRADCAM_OK)
         status = run_plan(graph, &f, packs, folder);
     gc_packs_destroy(&packs);

@@ -169,7 +169,7 @@ static gradcam_status run_setup(tally *t, const op_case *c, bool plain, gradcam_
     setup s;
     if (!prepare(&s, c, plain) || s.request.fetch_count == 0)
         return GRADCAM_OK;
-    GC_TRY(gc_packs_create(&s.packs, error));
+    GC_TRY(gc_packs_create(&s.packs, NULL, error));
     gradcam_status status = run(t, &s, error);
     /* A second plan takes the weights the first one packed; and each gradient asked for alone lets
      * more be fused. */

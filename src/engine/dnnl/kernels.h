@@ -9,6 +9,7 @@
 #ifndef GC_ENGINE_DNNL_KERNELS_H
 #define GC_ENGINE_DNNL_KERNELS_H
 
+#include "base/budget.h"
 #include "graph/tensor.h"
 #include "ops/window.h"
 
@@ -23,7 +24,9 @@ void gc_dnnl_describe(char *text, size_t size);
 /** Weights in the layouts that kernels want, packed once and shared by all plans of a model. May be
  *  used by several threads at once. */
 typedef struct gc_packs gc_packs;
-gradcam_status gc_packs_create(gc_packs **packs, gradcam_error *error);
+/** @param budget counts the packs, and what plans take; outlives them; NULL: no limit. */
+gradcam_status gc_packs_create(gc_packs **packs, gc_budget *budget, gradcam_error *error);
+gc_budget *gc_packs_budget(const gc_packs *packs);
 void gc_packs_destroy(gc_packs **packs);
 
 /** One primitive with its memories, or a copy between layouts. */

@@ -15,13 +15,20 @@ typedef struct pack {
 struct gc_packs {
     pthread_mutex_t lock; /* guards the list; packs themselves never change */
     pack *first;
+    gc_budget *budget;
 };
 
-gradcam_status gc_packs_create(gc_packs **packs, gradcam_error *error)
+gradcam_status gc_packs_create(gc_packs **packs, gc_budget *budget, gradcam_error *error)
 {
     GC_TRY(gc_new(packs, 1, sizeof **packs, error));
+    (*packs)->budget = budget;
     pthread_mutex_init(&(*packs)->lock, NULL);
     return GRADCAM_OK;
+}
+
+gc_budget *gc_packs_budget(const gc_packs *packs)
+{
+    return packs->budget;
 }
 
 static void pack_destroy(pack *p)
@@ -126,7 +133,10 @@ gradcam_status gc_packs_get(gc_packs *packs, const gc_pack_source *source, gc_co
     pthread_mutex_lock(&packs->lock);
     gradcam_status status = GRADCAM_OK;
     pack *p = find(packs, source->constant, wanted);
-    if (p == NULL) {
+    if (p == NULL)
+        status = gc_budget_take(packs->budget, dnnl_memory_desc_get_size(wanted),
+                                "the weights, packed for this machine", error);
+    if (p == NULL && status == GRADCAM_OK) {
         status = pack_create(&p, source, wanted, error);
         if (status == GRADCAM_OK) {
             p->next = packs->first;
