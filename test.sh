@@ -169,7 +169,7 @@ stage_sanitize() {
     export LSAN_OPTIONS=suppressions=$root/tests/suppressions/leaks.txt:print_suppressions=0
     check "build with sanitizers" build sanitize gcc -Dbuildtype=debugoptimized \
         -Db_sanitize=address,undefined -Db_ndebug=false -Db_lundef=false &&
-        run_tests sanitizers sanitize --no-suite oracle --timeout-multiplier 8
+        run_tests sanitizers sanitize --no-suite oracle --no-suite endurance --timeout-multiplier 8
     unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 }
 
@@ -182,7 +182,7 @@ stage_valgrind() {
     # One thread: valgrind runs one at a time anyhow, and spinning ones would starve it.
     export OMP_NUM_THREADS=1
     check "build for valgrind" build valgrind gcc -Dbuildtype=debugoptimized -Db_ndebug=false &&
-        run_tests valgrind-unit valgrind --no-suite oracle --no-suite cli --no-suite packaging \
+        run_tests valgrind-unit valgrind --no-suite oracle --no-suite endurance --no-suite cli --no-suite packaging \
             --timeout-multiplier 40 --wrap "valgrind $options" &&
         GRADCAM_WRAP="valgrind $options" run_tests valgrind-cli valgrind --suite cli \
             --timeout-multiplier 40
