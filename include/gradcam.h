@@ -485,7 +485,10 @@ typedef struct gradcam_map {
     const float *raw;       /**< depth x height x width, before the ReLU. */
     float minimum, maximum; /**< Of `raw`. */
     gradcam_map_state state;
-    int peak_x, peak_y; /**< The hottest picture pixel; -1 where the state is not OK. */
+    int peak_x, peak_y;  /**< The hottest picture pixel; -1 where the state is not OK. */
+    const char *trouble; /**< Where NaN or infinity appears first, such as "the output 'y' of node
+                              'root' (Sqrt)", where the state is NOT_FINITE and that was found; else
+                              NULL. */
 } gradcam_map;
 
 GRADCAM_API size_t gradcam_explanation_map_count(const gradcam_explanation *explanation);

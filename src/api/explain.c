@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/objects.h"
+#include "cam/trouble.h"
 
 /* ---- Feeding -------------------------------------------------------------------------------- */
 
@@ -38,15 +39,39 @@ gradcam_status gc_feed_picture(gradcam_explainer *e, gradcam_explanation *x, gra
 
 /* ---- Forward -------------------------------------------------------------------------------- */
 
-static gradcam_status check_finite(const char *what, const char *name, const float *values,
-                                   int64_t count, gradcam_error *error)
+static int64_t find_not_finite(const float *values, int64_t count)
 {
-    for (int64_t i = 0; i < count; i++)
-        GC_FAIL_IF(!isfinite(values[i]), error, GRADCAM_ERROR_NUMERIC,
-                   "%s '%s' holds %s at element %lld: the input may be scaled wrongly for this "
-                   "network (see the preprocessing options), or its weights are damaged",
-                   what, name, isnan(values[i]) ? "NaN" : "infinity", (long long)i);
+    int64_t i = 0;
+    while (i < count && isfinite(values[i]))
+        i++;
+    return i;
+}
+
+static gradcam_status check_tensor(const char *name, const float *values, int64_t count,
+                                   gradcam_error *error)
+{
+    const int64_t at = find_not_finite(values, count);
+    GC_FAIL_IF(at < count, error, GRADCAM_ERROR_NUMERIC,
+               "the input tensor for '%s' holds %s at element %lld", name,
+               isnan(values[at]) ? "NaN" : "infinity", (long long)at);
     return GRADCAM_OK;
+}
+
+static gradcam_status check_logits(gradcam_explainer *e, gradcam_explanation *x,
+                                   const float *logits, int64_t count, gradcam_error *error)
+{
+    const char *first = NULL;
+    const int64_t at = find_not_finite(logits, count);
+    if (at == count)
+        return GRADCAM_OK;
+    const bool is_nan = isnan(logits[at]);
+    GC_TRY(gc_trouble_find(e->runner, 1u, NULL, e->feed.value, x->arena, &first, error));
+    return gc_fail(
+        error, GRADCAM_ERROR_NUMERIC,
+        "the output '%s' holds %s at element %lld%s%s: the input may be scaled wrongly for "
+        "this network (see the preprocessing options), or its weights are damaged",
+        e->graph->values[e->target.logits].name, is_nan ? "NaN" : "infinity", (long long)at,
+        first != NULL ? "; such first appear in " : "", first != NULL ? first : "");
 }
 
 static int better(const void *a, const void *b)
@@ -63,7 +88,7 @@ gradcam_status gc_predict(gradcam_explainer *e, gradcam_explanation *x, gradcam_
     const gc_tensor *logits = NULL;
     float *probabilities = NULL;
     GC_TRY(gc_runner_value(e->runner, e->target.logits, &logits, error));
-    GC_TRY(check_finite("the output", e->graph->values[e->target.logits].name, gc_floats(logits),
+    GC_TRY(check_logits(e, x, gc_floats(logits),
                         e->classes > 0 ? e->classes : gc_tensor_count(logits), error));
     if (e->classes == 0)
         return GRADCAM_OK;
@@ -121,8 +146,7 @@ static gradcam_status feed_tensor(gradcam_explainer *e, const float *tensor, int
     GC_FAIL_IF(!gc_tensor_same_dims(&given, &e->feed.type), error, GRADCAM_ERROR_SHAPE,
                "the tensor has the shape %s, the network's input '%s' has %s",
                gc_shape_text(&given, found), e->info.name, gc_shape_text(&e->feed.type, expected));
-    GC_TRY(
-        check_finite("the input tensor for", e->info.name, tensor, gc_tensor_count(&given), error));
+    GC_TRY(check_tensor(e->info.name, tensor, gc_tensor_count(&given), error));
     memcpy(gc_runner_base(e->runner)->data, tensor, gc_tensor_bytes(&given));
     gc_runner_set_base(e->runner);
     return GRADCAM_OK;

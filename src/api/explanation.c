@@ -152,9 +152,11 @@ static gradcam_status check_output(const gradcam_explanation *explanation, size_
     const gradcam_map *const map = &explanation->maps[map_index];
     GC_FAIL_IF(map->state == GRADCAM_MAP_NOT_FINITE && output != GRADCAM_NPY_RAW, error,
                GRADCAM_ERROR_NUMERIC,
-               "the map of %s at layer '%s' holds NaN or infinity and cannot be shown; try "
+               "the map of %s at layer '%s' holds NaN or infinity%s%s and cannot be shown; try "
                "another layer, and see the preprocessing",
-               map->target, map->layer.name);
+               map->target, map->layer.name,
+               map->trouble != NULL ? ", which appears first in " : "",
+               map->trouble != NULL ? map->trouble : "");
     return GRADCAM_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "api/objects.h"
 #include "cam/noise.h"
 #include "cam/resample.h"
+#include "cam/trouble.h"
 
 typedef struct job {
     gradcam_explainer *e;
@@ -626,12 +627,24 @@ static gradcam_status run_forward(job *j, gradcam_error *error)
     return gc_predict(j->e, j->x, error);
 }
 
+/* The value that gradients are followed to: the first layer where several are fused. */
+static int trouble_layer(const job *j, const slot *s)
+{
+    if (j->e->chosen_count == 0 || is_pixelwise(&j->cases[s->method]))
+        return j->e->feed.value;
+    return layer_value(j->e, s->layer >= 0 ? s->layer : 0);
+}
+
 static gradcam_status measure_all(job *j, gradcam_error *error)
 {
     for (size_t i = 0; i < j->x->map_count; i++) {
         gradcam_map *const map = &j->x->maps[i];
         GC_TRY(gc_runner_score(j->e->runner, j->slots[i].goal, &map->score, error));
         GC_TRY(gc_measure_map(j->x, map, error));
+        if (map->state == GRADCAM_MAP_NOT_FINITE)
+            GC_TRY(gc_trouble_find(j->e->runner, j->slots[i].goal->heads, j->slots[i].goal,
+                                   trouble_layer(j, &j->slots[i]), j->x->arena, &map->trouble,
+                                   error));
     }
     return GRADCAM_OK;
 }

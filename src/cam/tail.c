@@ -86,7 +86,7 @@ int64_t gc_tails_count(const gc_tails *tails)
 
 /* ---- The frontier --------------------------------------------------------------------------- */
 
-static void mark_leading(const gc_runner_setup *setup, unsigned heads, bool *leads)
+void gc_mark_leading(const gc_runner_setup *setup, unsigned heads, bool *leads)
 {
     const gc_graph *const g = setup->shaped;
     for (int h = 0; h < setup->head_count; h++)
@@ -146,7 +146,7 @@ gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigne
     const gradcam_status status = gc_new(frontier, room, sizeof **frontier, error);
     if (status == GRADCAM_OK) {
         gc_graph_mark_dependent(g, gc_graph_resolve(g, value), marks);
-        mark_leading(setup, heads, marks + g->value_count);
+        gc_mark_leading(setup, heads, marks + g->value_count);
         list_frontier(g, marks, marks + g->value_count, *frontier, count);
     }
     gc_free(marks);
@@ -191,7 +191,7 @@ gradcam_status gc_tail_pooled(const gc_runner_setup *setup, int value, unsigned 
     bool *leads = NULL, is_head = false;
     *pooled = value;
     GC_TRY(gc_new(&leads, (size_t)g->value_count, sizeof *leads, error));
-    mark_leading(setup, heads, leads);
+    gc_mark_leading(setup, heads, leads);
     const gc_node *const reader = only_reader(g, start, leads);
     for (int h = 0; h < setup->head_count; h++) {
         const int head = gc_graph_resolve(g, setup->heads[h]);

@@ -19,6 +19,9 @@ void gc_tails_set_progress(gc_tails *tails, gradcam_progress_function progress, 
 void gc_tails_report(gc_tails *tails, const char *name, int64_t done, int64_t total);
 int64_t gc_tails_count(const gc_tails *tails);
 
+/** Sets leads[v] for the heads and every value that they are computed from; room for all values. */
+void gc_mark_leading(const gc_runner_setup *setup, unsigned heads, bool *leads);
+
 /** Values that the way from `value` to the heads reads and that do not depend on it; to be freed
  *  with gc_free. */
 gradcam_status gc_tail_frontier(const gc_runner_setup *setup, int value, unsigned heads,

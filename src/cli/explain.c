@@ -235,8 +235,8 @@ typedef struct result {
     const char *base;
     gradcam_explanation *explanation;
     size_t map_count;
-    gc_map_files *files; /* one entry a map */
-    bool is_finite;
+    gc_map_files *files;       /* one entry a map */
+    const gradcam_map *broken; /* holds NaN or infinity; NULL: none does */
 } result;
 
 /* A pattern of layers or top:N can make several maps where one was expected. */
@@ -258,7 +258,7 @@ static gradcam_status name_files(const job *j, result *r, gradcam_error *error)
     for (size_t i = 0; i < r->map_count; i++) {
         const gradcam_map *const map = gradcam_explanation_map(r->explanation, i);
         if (map->state == GRADCAM_MAP_NOT_FINITE) {
-            r->is_finite = false;
+            r->broken = r->broken != NULL ? r->broken : map;
             continue;
         }
         GC_TRY(gc_naming_files(&j->naming, r->base, map, variety, &r->files[i], error));
@@ -335,14 +335,17 @@ static gradcam_status deliver(job *j, result *r, gradcam_error *error)
     report(j, r);
     GC_TRY(gc_json_picture(&j->json, &j->session, r->name, r->explanation, r->files,
                            j->settings->top, error));
-    GC_FAIL_IF(!r->is_finite, error, GRADCAM_ERROR_NUMERIC, "%s: %s", r->name,
-               gc_map_advice(GRADCAM_MAP_NOT_FINITE));
+    const char *const trouble = r->broken != NULL ? r->broken->trouble : NULL;
+    GC_FAIL_IF(r->broken != NULL, error, GRADCAM_ERROR_NUMERIC, "%s: %s%s%s%s", r->name,
+               gc_map_advice(GRADCAM_MAP_NOT_FINITE),
+               trouble != NULL ? " It appears first in " : "", trouble != NULL ? trouble : "",
+               trouble != NULL ? "." : "");
     return GRADCAM_OK;
 }
 
 static gradcam_status explain_picture(job *j, const char *picture, gradcam_error *error)
 {
-    result r = {.name = picture != NULL ? picture : j->settings->input_npy, .is_finite = true};
+    result r = {.name = picture != NULL ? picture : j->settings->input_npy};
     GC_TRY(gc_naming_base(&j->naming, r.name, &r.base, error));
     gradcam_status status =
         gc_session_explain(&j->session, j->settings, picture, &j->request, &r.explanation, error);

@@ -104,6 +104,9 @@ def write_models():
         helper.make_node("Sqrt", ["size"], ["root"], name="root"),
     ]
     write_model("root.onnx", extra_nodes=root, output="root")
+    # The logarithm of scores, which is NaN for those below 0.
+    log = [helper.make_node("Log", ["logits"], ["log"], name="log")]
+    write_model("log.onnx", extra_nodes=log, output="log")
     # A branch to a second output: it has a height and a width, but the classes do not depend on it.
     side = [helper.make_node("Conv", ["p1", "w2"], ["side"], name="side_conv", pads=[1, 1, 1, 1])]
     write_model(
