@@ -6,11 +6,11 @@ plasma-workspace-wallpapers, mate-backgrounds and gnome-backgrounds, the photogr
 python3-skimage, and noise. Scene number `index` of a split is the same on every machine.
 
 A split keeps its own variants and backgrounds: no variant and no background of "test" is in "train".
-A variant is a glyph; of a class with one glyph, which has no other, it is a tint: the training leaves
-out a band of hues on either side, and "test" shows nothing else.
+A variant is a glyph; of a class without a glyph to spare it is a tint: the training leaves out a band of
+hues on either side, and "test" shows nothing else.
 
-Scenes of the training are plain at first and varied later: varied ones recolour, mix and turn the few
-backgrounds there are, show more kinds of clutter, and stretch and recolour things more.
+Scenes of the training are varied beyond those of the test: they recolour, mix and turn the few backgrounds
+there are, show more kinds of clutter, and stretch and recolour things more.
 """
 import glob
 import itertools
@@ -26,19 +26,19 @@ FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 # Class: glyphs of the training, glyphs held out (none: one glyph only), largest change of hue in degrees.
 CLASSES = {
     "cat": ("🐈 🐈‍⬛ 🐱 😺 😸 😹 😿 😽", "😼 😾", 20),
-    "dog": ("🐕 🐶 🦮 🐩", "🐕‍🦺", 20),
+    "dog": ("🐕 🐶 🐩 🐕‍🦺", "🦮", 20),
     "monkey": ("🐒 🐵 🙈 🙊", "🙉", 20),
     "horse": ("🐎 🐴 🏇🏻 🏇🏿", "🏇🏽 🏇🏼", 20),
-    "mouse": ("🐁 🐭", "🐀", 20),
+    "mouse": ("🐁 🐭 🐀", "", 20),
     "bird": ("🐦 🐤 🐣", "🐥", 20),
     "fish": ("🐟 🐠", "", 40),
     "frog": ("🐸", "", 20),
     "turtle": ("🐢", "", 20),
     "penguin": ("🐧", "", 20),
     "butterfly": ("🦋", "", 40),
-    "car": ("🚗 🚙 🚘 🚖 🚓", "🚕 🚔", 180),
-    "bus": ("🚌 🚍", "🚎", 90),
-    "train": ("🚆 🚄 🚊 🚈 🚉", "🚅", 40),
+    "car": ("🚗 🚙 🚘 🚖 🚓 🚔", "🚕", 180),
+    "bus": ("🚌 🚍 🚎", "", 90),
+    "train": ("🚆 🚅 🚊 🚈 🚉", "🚄", 40),
     "truck": ("🚚 🚛", "", 60),
     "bicycle": ("🚲 🚴🏻 🚴🏿 🚴🏽‍♀️ 🚴🏻‍♀️", "🚴🏽 🚴🏾‍♂️", 40),
     "motorcycle": ("🏍️", "", 60),
@@ -52,7 +52,7 @@ CLASSES = {
     "pizza": ("🍕", "", 15),
     "mushroom": ("🍄", "", 30),
     "beer": ("🍺", "🍻", 15),
-    "umbrella": ("☂️", "☔", 90),
+    "umbrella": ("☂️ ☔", "", 90),
     "clock": ("🕐 🕑 🕓 🕔 🕖 🕗 🕙 🕚", "🕒 🕕 🕘 🕝", 20),
     "book": ("📕 📗 📙", "📘", 180),
     "heart": ("❤️ 💛 💚 💜 🖤 🤍 🤎", "🧡 💙", 180),
@@ -65,7 +65,7 @@ CLASSES = {
     "laptop": ("💻", "", 20),
     "scissors": ("✂️", "", 40),
     "glasses": ("👓", "", 60),
-    "shirt": ("👕 👔", "👚", 90),
+    "shirt": ("👕 👔 👚", "", 90),
     "guitar": ("🎸", "", 40),
     "balloon": ("🎈", "", 60),
     "soccer ball": ("⚽", "", 15),
@@ -75,16 +75,22 @@ CLASSES = {
     "globe": ("🌍 🌎", "🌏", 15),
     "hand": ("✋ ✋🏻 ✋🏼 ✋🏾 ✋🏿", "✋🏽", 10),
 }
+# Dogs and trains that look like no other of theirs join in the training's second phase; from then on these
+# classes are tested by tint, too, beyond the tints of the first phase.
+SECOND_PHASE = {
+    "dog": ("🐕 🐶 🐩 🐕‍🦺 🦮", "", 60),
+    "train": ("🚆 🚅 🚊 🚈 🚉 🚄", "", 80),
+}
 LABELS = list(CLASSES)
 DISTRACTORS = "🔷 🔶 🟩 🟣 🔺 🧱 🪨 🎲 💠 🔘 🟫 ➰ 💢 🎗️ 🧶 🧊".split()
-# More of them, for varied scenes.
+# More of them, for the training.
 MORE_DISTRACTORS = (
     "🍇 🍊 🍋 🥕 🌽 🍞 🧀 🥚 🍩 🍪 🎂 🍦 🍭 🍯 🥤 🍷 🥦 🍔 🍟 🌭 🥨 🧅 🥥 🍍 🥝 🐘 🦒 🐍 🐌 🐞 🐙 🦀 🐬 🦔 🦇 🐊 🌻 🌹 🌷 🍁 🍀 "
     "🌙 ⭐ ☁️ ⚡ ❄️ 🔥 💧 🎁 🎀 🏆 🥇 🎯 🎳 🎮 🎧 🎤 🥁 🎺 🎨 🧵 👑 👒 🎩 👟 👠 👜 💍 💎 🔔 📌 📎 📏 🖍️ 🔍 🔦 💡 🕯️ 🔋 🔌 🧲 🔧 🔨 "
     "🪓 🔩 ⚙️ 🧪 🔭 💊 🧸 🪁 🚪 🪑 🛁 🚽 🧹 🧺 🧻 🧼 ⚓ 🚦 🛑 🏠 ⛺ 🗿 🗽 ⛲ 🎡 🚩 🏁 🪐 🌈 👻 👽 🤖 🎃 💀 👀 👂 👃 👣 🧠 🦷 🦴").split()
 # Backgrounds of the test scenes; all others are the training's.
-HELD_OUT = ("EveningGlow Path Cascade FallenLeaf Shell Canopee Dune RainDrops Wood grid-l truchet-d "
-            "rocket hubble_deep_field gravel Aqua").split()
+HELD_OUT = ("FallenLeaf Canopee Dune RainDrops Wood grid-l truchet-d "
+            "rocket hubble_deep_field gravel").split()
 # They show, or nearly show, a thing of some class.
 LEFT_OUT = "coffee chelsea motorcycle horse Autumn FlyingKonqui SafeLanding pixels page".split()
 
@@ -123,22 +129,23 @@ def shared(one, other):
 
 
 class Scenes:
-    """The scenes of one split, "train" or "test"."""
+    """The scenes of one split, "train" or "test", of the training's phase 1 or 2."""
 
-    def __init__(self, split, is_varied=False):
-        self.split, self.is_varied = split, is_varied
+    def __init__(self, split, phase=2):
+        self.split, self.is_varied = split, split == "train"
+        self.classes = CLASSES | SECOND_PHASE if phase == 2 else CLASSES
         self.noise = np.random.default_rng(7).normal(0, 1, 1 << 20).astype(np.float32)
         font = ImageFont.truetype(FONT, 109)
         self.glyphs = [[self.glyph(font, text) for text in self.texts(name)] for name in LABELS]
         self.distractors = [self.glyph(font, text) for text in DISTRACTORS[split == "test"::2]]
-        if is_varied:
+        if self.is_varied:
             self.distractors += [self.glyph(font, text) for text in MORE_DISTRACTORS]
         chosen = [path for path in background_files()
                   if any(word in path for word in HELD_OUT) == (split == "test")]
         self.backgrounds = [self.shrunk(path) for path in chosen]
 
     def texts(self, name):
-        seen, held_out, _ = CLASSES[name]
+        seen, held_out, _ = self.classes[name]
         return (seen if self.split == "train" or not held_out else held_out).split()
 
     @staticmethod
@@ -218,7 +225,7 @@ class Scenes:
         """One thing of a class: recoloured, turned, scaled."""
         glyphs = self.glyphs[label]
         glyph = glyphs[rng.integers(len(glyphs))]
-        _, held_out, hue = CLASSES[LABELS[label]]
+        _, held_out, hue = self.classes[LABELS[label]]
         if rng.random() < 0.5:
             glyph = glyph.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if self.is_varied:

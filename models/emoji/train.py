@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the bundled model from nothing and writes emoji.onnx, config.json, preprocessor_config.json.
 
-    python3 models/emoji/train.py --plain --out stage1                      plain scenes, from nothing
-    python3 models/emoji/train.py --start stage1/emoji.onnx                 varied scenes, from there
-    ... [--steps N] [--rate R] [--threads N] [--bfloat16]
+    python3 models/emoji/train.py [--steps N M] [--rates R S] [--threads N] [--bfloat16] [--out FOLDER]
+
+In two phases, the second with a lower rate and with variants that the first has not seen.
 
 Needs Debian's python3-torch, python3-onnx, python3-pil, python3-skimage, fonts-noto-color-emoji,
 plasma-workspace-wallpapers, mate-backgrounds and gnome-backgrounds. Then it reports the accuracy on
@@ -17,7 +17,6 @@ import time
 
 import numpy as np
 import onnx
-import onnx.numpy_helper
 import torch
 from torch import nn
 from torch.nn import functional
@@ -84,16 +83,16 @@ def normalized(pictures):
 
 
 class Stream(torch.utils.data.Dataset):
-    """Scenes of the training, each with a soft target and the classes of the 14x14 cells."""
+    """Scenes of a phase of the training, each with a soft target and the classes of the 14x14 cells."""
 
-    def __init__(self, count, is_varied):
-        self.scenes, self.count = Scenes("train", is_varied), count
+    def __init__(self, phase, count):
+        self.scenes, self.count, self.first = Scenes("train", phase), count, (phase - 1) * 10**7
 
     def __len__(self):
         return self.count
 
     def __getitem__(self, index):
-        picture, labels, _, mask = self.scenes.scene(index)
+        picture, labels, _, mask = self.scenes.scene(self.first + index)
         target = np.zeros(len(LABELS), np.float32)
         target[labels] = 1 / len(labels)
         cells = np.full((14, 14), len(LABELS), np.int64)
@@ -105,59 +104,15 @@ class Stream(torch.utils.data.Dataset):
         return picture, target, cells
 
 
-def start_from(network, path):
-    """The weights of an exported model, whose BatchNorms are folded: ours begin as the identity."""
-    model = onnx.load(path)
-    values = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
-              for tensor in model.graph.initializer}
-    nodes = iter([node for node in model.graph.node if node.op_type == "Conv"])
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
-            node = next(nodes)
-            if values[node.input[1]].shape != module.weight.shape:
-                raise ValueError(f"{path}: {name} has another shape than {node.input[1]}")
-            module.weight.data.copy_(values[node.input[1]])
-        elif isinstance(module, nn.BatchNorm2d):
-            module.bias.data.copy_(values[node.input[2]])
-            module.running_var.fill_(1 - module.eps)
-    network.classifier.weight.data.copy_(values["classifier.weight"])
-    network.classifier.bias.data.copy_(values["classifier.bias"])
-
-
-def settle(network, scenes):
-    """BatchNorm normalises by each batch while training: let its scale and shift undo that at first."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = {norm: norm.bias.data.clone() for norm in norms}
-
-    def measure(norm, inputs):
-        x = inputs[0]
-        mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3))
-        norm.weight.data.copy_((variance + norm.eps).sqrt())
-        norm.bias.data.copy_(kept[norm] + mean)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
-    handles = [norm.register_forward_pre_hook(measure) for norm in norms]
-    with torch.no_grad():
-        network.eval()(normalized(torch.from_numpy(np.stack([scenes.scene(10**9 + i)[0] for i in range(128)]))))
-    for handle in handles:
-        handle.remove()
-    network.train()
-
-
-def train(options):
-    torch.manual_seed(1)
-    network = Network()
-    if options.start:
-        start_from(network, options.start)
-        settle(network, Scenes("train", not options.plain))
-    network = network.to(memory_format=torch.channels_last)
+def train(network, phase, options):
+    steps, rate = options.steps[phase - 1], options.rates[phase - 1]
     # Says for each cell what lies there: guides the features while training and is not exported.
     cell_head = nn.Conv2d(128, len(LABELS) + 1, 1)
     parameters = list(network.parameters()) + list(cell_head.parameters())
-    print(sum(p.numel() for p in network.parameters()), "parameters", flush=True)
-    optimizer = torch.optim.AdamW(parameters, options.rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, options.steps, pct_start=0.2)
-    loader = torch.utils.data.DataLoader(Stream(options.steps * BATCH, not options.plain), BATCH, num_workers=1, prefetch_factor=6)
+    print("phase", phase, flush=True)
+    optimizer = torch.optim.AdamW(parameters, rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.2)
+    loader = torch.utils.data.DataLoader(Stream(phase, steps * BATCH), BATCH, num_workers=1, prefetch_factor=6)
     started = time.time()
     for step, (pictures, targets, cells) in enumerate(loader):
         with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
@@ -174,7 +129,7 @@ def train(options):
             hits = targets.gather(1, logits.argmax(1, keepdim=True)).gt(0).float().mean()
             print(f"step {step}: loss {loss:.3f}, cells {guide:.3f}, top-1 {hits:.3f}, {time.time() - started:.0f} s",
                   flush=True)
-    return network.eval()
+    torch.save(network.state_dict(), os.path.join(options.out, f"phase{phase}.pt"))
 
 
 def evaluate(network, count=1000):
@@ -213,16 +168,23 @@ def export(network, folder):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--plain", action="store_true", help="plain scenes instead of varied ones")
-    parser.add_argument("--start", help="an exported model to go on from")
-    parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--rate", type=float, default=6e-3, help="the highest learning rate")
+    parser.add_argument("--steps", type=int, nargs=2, default=(8500, 1800), help="of the two phases")
+    parser.add_argument("--rates", type=float, nargs=2, default=(6e-3, 2e-3), help="their highest learning rates")
+    parser.add_argument("--resume", help="phase1.pt of an earlier run: begin with the second phase")
     parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has it")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    network = train(options).to(memory_format=torch.contiguous_format)
+    torch.manual_seed(1)
+    network = Network().to(memory_format=torch.channels_last)
+    print(sum(p.numel() for p in network.parameters()), "parameters", flush=True)
+    if options.resume:
+        network.load_state_dict(torch.load(options.resume))
+    else:
+        train(network, 1, options)
+    train(network, 2, options)
+    network = network.eval().to(memory_format=torch.contiguous_format)
     export(network, options.out)
     evaluate(network)
 
