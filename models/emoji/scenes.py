@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 SIZE = 224
 FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 
-# Class: glyphs of the training, glyphs held out (none: one glyph only), largest change of hue in degrees.
+# Class: glyphs of the training, glyphs held out (none: tested by tint), largest change of hue in degrees.
 CLASSES = {
     "cat": ("🐈 🐈‍⬛ 🐱 😺 😸 😹 😿 😽", "😼 😾", 20),
     "dog": ("🐕 🐶 🐩 🐕‍🦺", "🦮", 20),

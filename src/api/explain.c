@@ -51,9 +51,10 @@ static gradcam_status check_tensor(const char *name, const float *values, int64_
                                    gradcam_error *error)
 {
     const int64_t at = find_not_finite(values, count);
-    GC_FAIL_IF(at < count, error, GRADCAM_ERROR_NUMERIC,
-               "the input tensor for '%s' holds %s at element %lld", name,
-               isnan(values[at]) ? "NaN" : "infinity", (long long)at);
+    GC_FAIL_IF(
+        at < count, error, GRADCAM_ERROR_NUMERIC,
+        "the input tensor for '%s' holds %s at element %lld; make it anew from finite values", name,
+        isnan(values[at]) ? "NaN" : "infinity", (long long)at);
     return GRADCAM_OK;
 }
 

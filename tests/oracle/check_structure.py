@@ -479,8 +479,8 @@ def turns_without_end(folder):
 
 
 REFUSED = {f.__name__.replace("_", " "): f for f in (
-    not_given, wrong_shape, no_whole_number, too_large_a_number, unknown_input, unknown_output, no_file, branch_of_picture,
-    turns_of_picture, turns_without_end)}
+    not_given, wrong_shape, no_whole_number, too_large_a_number, unknown_input, unknown_output,
+    no_file, branch_of_picture, turns_of_picture, turns_without_end)}
 
 
 # ---- All ---------------------------------------------------------------------------------------

@@ -123,6 +123,18 @@ static pack *find(const gc_packs *packs, const gc_constant *constant, gc_const_m
     return NULL;
 }
 
+/* Counted while it lives. */
+static gradcam_status pack_within(gc_packs *packs, pack **out, const gc_pack_source *source,
+                                  gc_const_md wanted, gradcam_error *error)
+{
+    const size_t bytes = dnnl_memory_desc_get_size(wanted);
+    GC_TRY(gc_budget_take(packs->budget, bytes, "the weights, packed for this machine", error));
+    const gradcam_status status = pack_create(out, source, wanted, error);
+    if (status != GRADCAM_OK)
+        gc_budget_give(packs->budget, bytes);
+    return status;
+}
+
 gradcam_status gc_packs_get(gc_packs *packs, const gc_pack_source *source, gc_const_md wanted,
                             void **data, gradcam_error *error)
 {
@@ -133,11 +145,8 @@ gradcam_status gc_packs_get(gc_packs *packs, const gc_pack_source *source, gc_co
     pthread_mutex_lock(&packs->lock);
     gradcam_status status = GRADCAM_OK;
     pack *p = find(packs, source->constant, wanted);
-    if (p == NULL)
-        status = gc_budget_take(packs->budget, dnnl_memory_desc_get_size(wanted),
-                                "the weights, packed for this machine", error);
-    if (p == NULL && status == GRADCAM_OK) {
-        status = pack_create(&p, source, wanted, error);
+    if (p == NULL) {
+        status = pack_within(packs, &p, source, wanted, error);
         if (status == GRADCAM_OK) {
             p->next = packs->first;
             packs->first = p;
