@@ -121,6 +121,9 @@ gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation
 void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *options, float *values);
 
 /** Range, state and hottest pixel of a map whose raw values are there. */
+/** Makes each of the first width x height values the strongest one along the depth of the map. */
+void gc_project_slices(const gradcam_map *map, float *values);
+
 gradcam_status gc_measure_map(const gradcam_explanation *x, gradcam_map *map, gradcam_error *error);
 
 /** Makes all maps of a request; the base input is set. */
