@@ -140,7 +140,7 @@ static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_pack_sourc
     *out = NULL;
     GC_TRY(gc_new(&p, 1, sizeof *p, error));
     p->constant = gc_constant_retain((gc_constant *)(uintptr_t)source->constant);
-    gradcam_status status = gc_new(&p->data, 1, dnnl_memory_desc_get_size(wanted), error);
+    gradcam_status status = gc_new_raw(&p->data, 1, dnnl_memory_desc_get_size(wanted), error);
     if (status == GRADCAM_OK && gc_md_copy(&p->md, wanted) != dnnl_success)
         status = gc_fail_memory(error, sizeof *p);
     if (status == GRADCAM_OK)
