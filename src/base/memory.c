@@ -11,8 +11,8 @@
 /* One cache line, and the width of an AVX-512 register. */
 enum { ALIGNMENT = 64, CHUNK_SIZE = 64 * 1024 };
 
-/* Weights and activations are many small pages, each of which costs a fault when it is first touched
- * and a slot of the TLB after that. */
+/* Weights and activations are many small pages, each of which costs a fault when it is first
+ * touched and a slot of the TLB after that. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* What a thread copies or clears at once. */

@@ -43,9 +43,13 @@ static void keep_region(gc_plan *plan)
 {
     const gc_graph *const g = plan->graph;
     for (int n = 0; n < g->node_count; n++) {
-        bool is_in = false;
+        bool is_in = false, reaches = false;
         for (int o = 0; o < g->nodes[n].output_count; o++)
             is_in |= g->nodes[n].outputs[o] != GC_ABSENT && plan->in_region[g->nodes[n].outputs[o]];
+        /* No gradient goes through what computes a layer, which may then be fused into it. */
+        for (int i = 0; i < g->nodes[n].input_count; i++)
+            reaches |= g->nodes[n].inputs[i] != GC_ABSENT && plan->in_region[g->nodes[n].inputs[i]];
+        is_in = is_in && reaches;
         for (int i = 0; is_in && i < g->nodes[n].input_count; i++)
             if (g->nodes[n].inputs[i] != GC_ABSENT)
                 plan->is_kept[g->nodes[n].inputs[i]] = true;

@@ -54,10 +54,39 @@ static void copy_lines(const copy *c, const float *from, float *to, int64_t coun
         memcpy(to + s * c->to.position, from + s * c->from.position, LANES * sizeof(float));
 }
 
+/* Four channels at four positions, between rows of positions and rows of channels. */
+typedef float quad __attribute__((vector_size(16), aligned(4)));
+
+static void transpose(const float *from, int64_t from_step, float *to, int64_t to_step)
+{
+    quad in[4], half[4];
+    for (int i = 0; i < 4; i++)
+        in[i] = *(const quad *)(const void *)(from + i * from_step);
+    half[0] = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5);
+    half[1] = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
+    half[2] = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
+    half[3] = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+    for (int i = 0; i < 2; i++) {
+        *(quad *)(void *)(to + 2 * i * to_step) =
+            __builtin_shufflevector(half[i], half[i + 2], 0, 1, 4, 5);
+        *(quad *)(void *)(to + (2 * i + 1) * to_step) =
+            __builtin_shufflevector(half[i], half[i + 2], 2, 3, 6, 7);
+    }
+}
+
 static void copy_lanes(const copy *c, const float *from, float *to, int64_t count, int64_t lanes)
 {
+    /* The step between the rows of a side: those of the PLAIN one are channels. */
+    const bool from_plain = c->from.channel != 1, to_plain = c->to.channel != 1;
+    const int64_t from_step = from_plain ? c->from.channel : c->from.position;
+    const int64_t to_step = to_plain ? c->to.channel : c->to.position;
+    const int64_t quads = from_plain != to_plain ? lanes / 4 * 4 : 0, whole = count / 4 * 4;
+    for (int64_t i = 0; i < quads; i += 4)
+        for (int64_t s = 0; s < whole; s += 4)
+            transpose(from + s * c->from.position + i * c->from.channel, from_step,
+                      to + s * c->to.position + i * c->to.channel, to_step);
     for (int64_t s = 0; s < count; s++)
-        for (int64_t i = 0; i < lanes; i++)
+        for (int64_t i = s < whole ? quads : 0; i < lanes; i++)
             to[s * c->to.position + i * c->to.channel] =
                 from[s * c->from.position + i * c->from.channel];
 }
