@@ -272,7 +272,8 @@ gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_err
                 {"Conv", conv},
                 {"Gemm", matmul},
                 {"MatMul", matmul},
-                {"MaxPool", pool}};
+                {"MaxPool", pool},
+                {"Mul", gc_forward_gate}};
     const gc_node *const n = &plan->graph->nodes[node];
     *taken = false;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !plan->plain && n->domain[0] == '\0';

@@ -43,7 +43,7 @@ typedef enum gc_step_kind {
     GC_STEP_ADD,      /**< tensors[2] = tensors[0] + tensors[1] */
     GC_STEP_ZERO,     /**< tensors[0] = 0 */
     GC_STEP_GUIDE,    /**< tensors[1] = tensors[0], only its positive part where plan->is_guided */
-    GC_STEP_AFFINE,   /**< tensors[1] = step->affine of tensors[0] */
+    GC_STEP_AFFINE,   /**< tensors[1] = step->affine of tensors[0] (and tensors[2]) */
     GC_STEP_RELAYOUT, /**< tensors[1] = tensors[0], in another layout */
     GC_STEP_CLEAR     /**< Zero the channels of tensors[0] that only pad a block. */
 } gc_step_kind;
@@ -187,7 +187,11 @@ gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_err
 
 /** Plans a BatchNormalization with constant parameters and the rectifier behind it as one step. */
 gradcam_status gc_forward_affine(gc_plan *plan, int node, bool *taken, gradcam_error *error);
-void gc_affine_run(const gc_affine *affine, const gc_tensor *from, const gc_tensor *to);
+/** Plans the product of an activation and one factor a channel. */
+gradcam_status gc_forward_gate(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+
+void gc_affine_run(const gc_affine *affine, const gc_tensor *from, const gc_tensor *to,
+                   const gc_tensor *factors);
 
 /** Plans a Concat whose parts lie where they belong already, see concat.c. */
 gradcam_status gc_forward_concat(gc_plan *plan, int node, bool *taken, gradcam_error *error);

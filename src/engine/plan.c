@@ -350,7 +350,7 @@ static gradcam_status run_step(const gc_plan *plan, gc_step *step, gradcam_error
         guide(plan, step);
         return GRADCAM_OK;
     case GC_STEP_AFFINE:
-        gc_affine_run(step->affine, &step->tensors[0], &step->tensors[1]);
+        gc_affine_run(step->affine, &step->tensors[0], &step->tensors[1], &step->tensors[2]);
         return GRADCAM_OK;
     case GC_STEP_RELAYOUT:
         gc_relayout(&step->tensors[0], &step->tensors[1]);

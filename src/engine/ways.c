@@ -64,18 +64,22 @@ static double winograd_factor(const gc_conv_spec *spec, gc_conv_way way)
 
 /* ---- Estimates ------------------------------------------------------------------------------ */
 
-static double own_cost(const gc_conv_spec *spec, gc_conv_way way)
+/* Time of a direct convolution over blocks beside the one over channels-last images. A first layer,
+ * with its few channels, decides for what follows it: whole networks of pointwise and depthwise
+ * convolutions are a little faster over blocks. */
+static double blocked_factor(const gc_conv_spec *spec)
 {
     const gc_tensor *const w = gc_constant_tensor(spec->weights);
     const bool is_depthwise = w->dims[1] == 1 && spec->group > 1;
-    switch (way) {
-    case GC_CONV_LAST:
-        return operations(spec) * (is_depthwise ? 3.5 : 1.0);
-    case GC_CONV_BLOCKED:
-        return operations(spec) * (is_depthwise ? 4.5 : is_pointwise(&spec->window) ? 1.0 : 1.17);
-    default:
-        return operations(spec) * winograd_factor(spec, way);
-    }
+    const bool is_first = spec->src.dims[1] < gc_layout_block(gc_dnnl_blocked_layout());
+    return is_first ? 0.99 : is_depthwise || is_pointwise(&spec->window) ? 1.0 : 1.17;
+}
+
+static double own_cost(const gc_conv_spec *spec, gc_conv_way way)
+{
+    return operations(spec) * (way == GC_CONV_LAST      ? 1.0
+                               : way == GC_CONV_BLOCKED ? blocked_factor(spec)
+                                                        : winograd_factor(spec, way));
 }
 
 static double relayout_cost(const gc_plan *plan, int value, gc_layout layout)

@@ -4,6 +4,7 @@
  */
 #include "engine/dnnl/api.h"
 
+#include <omp.h>
 #include <string.h>
 
 /* Descriptors of one convolution, owned. `plain_*` describe the constants as the file has them. */
@@ -265,8 +266,8 @@ static gradcam_status add_constants(gc_kernel *kernel, gc_dnnl *dnnl, gc_packs *
     return status;
 }
 
-static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
-                           const direction *way, gc_kernel **kernel, gradcam_error *error)
+static gradcam_status make_kernel(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                                  const direction *way, gc_kernel **kernel, gradcam_error *error)
 {
     dnnl_primitive_desc_t pd = NULL;
     gc_layout src_layout = GC_LAYOUT_PLAIN, dst_layout = GC_LAYOUT_PLAIN;
@@ -296,6 +297,21 @@ static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *s
     (*kernel)->src_layout = way->is_backward ? dst_layout : src_layout;
     (*kernel)->dst_layout = way->is_backward ? src_layout : dst_layout;
     return GRADCAM_OK;
+}
+
+/* A primitive runs on as many threads as there were when it was made. Waking them takes longer than
+ * a small convolution (squeeze-and-excitation). */
+static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                           const direction *way, gc_kernel **kernel, gradcam_error *error)
+{
+    enum { MANY_PRODUCTS = 20000 };
+    const gc_tensor *const w = gc_constant_tensor(spec->weights);
+    const int threads = omp_get_max_threads();
+    if (gc_tensor_count(&spec->dst) * (gc_tensor_count(w) / w->dims[0]) < MANY_PRODUCTS)
+        omp_set_num_threads(1);
+    const gradcam_status status = make_kernel(dnnl, packs, spec, way, kernel, error);
+    omp_set_num_threads(threads);
+    return status;
 }
 
 gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
