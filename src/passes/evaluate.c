@@ -39,6 +39,7 @@ gradcam_status gc_operands_init(gc_operands *operands, gc_call *call, const gc_g
 
 static gradcam_status check_operands(const gc_call *call, const gc_op *op)
 {
+    char text[GC_SHAPE_TEXT];
     if (op == NULL)
         return gc_op_fail(call, GRADCAM_ERROR_UNSUPPORTED, "the operator is not supported");
     for (int i = 0; i < op->min_inputs; i++)
@@ -47,6 +48,10 @@ static gradcam_status check_operands(const gc_call *call, const gc_op *op)
     for (int i = 0; i < call->input_count; i++)
         if (call->inputs[i] != NULL && call->inputs[i]->rank < 0)
             return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "the shape of input %d is not known", i);
+    for (int i = 0; i < call->input_count; i++)
+        if (call->inputs[i] != NULL && !gc_tensor_is_valid(call->inputs[i]))
+            return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "input %d would have the shape %s", i,
+                              gc_shape_text(call->inputs[i], text));
     if (op->max_inputs >= 0 && call->input_count > op->max_inputs)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "%d inputs, at most %d are defined",
                           call->input_count, op->max_inputs);
@@ -86,8 +91,8 @@ gradcam_status gc_infer_node(gc_graph *graph, const gc_node *node, gc_operands *
 bool gc_is_foldable(const gc_graph *graph, const gc_node *node)
 {
     if (strcmp(node->op, "Shape") == 0 || strcmp(node->op, "Size") == 0) {
-        const gc_tensor *const type = &graph->values[node->inputs[0]].type;
-        return gc_tensor_is_valid(type);
+        const int v = node->input_count > 0 ? node->inputs[0] : GC_ABSENT;
+        return v != GC_ABSENT && gc_tensor_is_valid(&graph->values[v].type);
     }
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] != GC_ABSENT && graph->values[node->inputs[i]].constant == NULL)
