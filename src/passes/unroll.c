@@ -14,7 +14,7 @@
 #include "passes/passes.h"
 
 /* Turns of one loop, and of all loops together; and how often a node may be moved to make room. */
-enum { MAX_TURNS = 1024, MAX_ALL_TURNS = 16384, MAX_NODES = 1000000, MAX_SEQUENCE = 512 };
+enum { MAX_TURNS = 1024, MAX_ALL_TURNS = 16384, MAX_SEQUENCE = 512 };
 static const int64_t max_moves = 1 << 27;
 
 static const char turn_name[] = "gradcam_turn";
@@ -300,10 +300,13 @@ static gradcam_status take_turn(unroller *u, const loop *l)
     char text[GC_NODE_TEXT];
     int turn = 0, condition = l->condition;
     const gc_body *const body = l->body;
-    GC_FAIL_IF(l->turn >= MAX_TURNS || u->graph->node_count + body->node_count > MAX_NODES,
-               u->error, GRADCAM_ERROR_LIMIT,
-               "%s: %d turns and no end; at most %d are unrolled, and %d nodes in all",
-               gc_node_text(u->graph, l->node, text), l->turn, MAX_TURNS, MAX_NODES);
+    const int most = u->graph->most_nodes;
+    GC_FAIL_IF(l->turn >= MAX_TURNS || u->graph->node_count + body->node_count > most, u->error,
+               GRADCAM_ERROR_LIMIT,
+               "%s: %d turns and no end, with %d nodes; the limit is %d turns and %d nodes "
+               "(--max-nodes, nodes)",
+               gc_node_text(u->graph, l->node, text), l->turn, u->graph->node_count, MAX_TURNS,
+               most);
     GC_FAIL_IF(++u->turns > MAX_ALL_TURNS, u->error, GRADCAM_ERROR_LIMIT,
                "%s: the loops of the model take more than %d turns together, and no more are "
                "unrolled",

@@ -127,6 +127,17 @@ def control_flow():
                           helper.make_node("SequenceAt", ["s2", "zero"], ["c"]), *head()], [("zero", np.array(0))])
 
 
+def constants():
+    """Three constants of 64 MB from a few bytes, each dropped before the next is made."""
+    nodes, means = [conv()], []
+    for i in range(3):
+        nodes += [helper.make_node("ConstantOfShape", ["shape"], [f"k{i}"], value=numpy_helper.from_array(np.ones(1, np.float32))),
+                  helper.make_node("ReduceMean", [f"k{i}"], [f"m{i}"], axes=[0, 1, 2, 3], keepdims=1)]
+        means.append(f"m{i}")
+    model("constants_of_64_megabytes", [*nodes, helper.make_node("Sum", ["c", *means], ["d"]), *head("d")],
+          [("w", np.ones((4, 3, 3, 3), np.float32)), ("shape", np.array([1, 4, 2048, 2048]))])
+
+
 def families():
     kernel = ("w", np.ones((4, 3, 3, 3), np.float32))
     scale, zero = ("s", np.float32(0.1)), ("z", np.uint8(3))
@@ -191,4 +202,5 @@ pictures()
 arrays()
 models()
 control_flow()
+constants()
 families()
