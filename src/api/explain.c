@@ -209,7 +209,7 @@ static gradcam_status take_input(gradcam_explainer *e, gradcam_explanation *x,
         return show_tensor(e, x, input->rgb, input->width, input->height, error);
     }
     if (input->path != NULL)
-        GC_TRY(gc_picture_read(&x->picture, input->path, NULL, error));
+        GC_TRY(gc_picture_read(&x->picture, input->path, &e->model->limits, error));
     else
         GC_TRY(take_pixels(x, input->rgb, input->width, input->height, error));
     return gc_feed_picture(e, x, error);

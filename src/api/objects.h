@@ -23,6 +23,7 @@ struct gradcam_model {
     gc_graph *graph;
     gc_packs *packs;
     gc_budget budget;
+    gradcam_limits limits; /* none of them zero */
     gc_labels labels;
     const char *labels_source; /* NULL: no labels */
     bool has_preprocessing;    /* the model's own files say how to feed it */
