@@ -314,6 +314,7 @@ static void test_saturated(void)
         float raw[MAX_MAP];
         int state = -1;
         double probability = 0.0;
+        memset(raw, 0xff, sizeof raw); /* NaN */
         CHECK_OK(explain_after(names[i], raw, &state, &probability));
         CHECK_INT(state, GRADCAM_MAP_FLAT);
         CHECK_NEAR(probability, 1.0, 0.0);
