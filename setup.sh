@@ -11,7 +11,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler l
 # Compilers and checkers; what packaging is tried with; the oracles that results are compared with;
 # what the scenes of the bundled model are made from.
 test_packages=(g++ clang clang-format clang-tidy libomp-dev valgrind libc6-dbg
-    dpkg-dev debhelper lintian debootstrap man-db zsh
+    dpkg-dev debhelper lintian debootstrap man-db zsh locales
     python3 python3-torch python3-torchvision python3-onnx python3-opencv python3-numpy python3-pil
     libonnx-testdata
     fonts-noto-color-emoji python3-skimage gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers)

@@ -43,6 +43,12 @@ check() {
 
 c_files() { find include src examples tests bench -name '*.[ch]' | sort; }
 
+# missing WHAT: for checks that are skipped.
+missing() {
+    echo "no $1"
+    return 77
+}
+
 # ---- Checks that need no build ---------------------------------------------------------------
 
 format() {
@@ -72,7 +78,8 @@ stage_checks() {
 
 # ---- Builds ----------------------------------------------------------------------------------
 
-# build NAME CC OPTIONS...: configures and compiles build-test/NAME.
+# build NAME CC OPTIONS...: configures and compiles build-test/NAME; only `targets`, where there are any.
+targets=()
 build() {
     local folder=$top/$1 compiler=$2
     shift 2
@@ -81,7 +88,7 @@ build() {
     else
         CC=$compiler meson setup "$folder" "$@" || return 1
     fi
-    meson compile -C "$folder"
+    meson compile -C "$folder" "${targets[@]}"
 }
 
 stage_gcc() {
@@ -173,6 +180,28 @@ stage_sanitize() {
     unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 }
 
+# Races between threads of the caller's, and within the library's own parallel loops: LLVM's OpenMP
+# tells the sanitizer what waits for what (archer), also for oneDNN's loops, whose OpenMP it becomes.
+# What oneDNN computes in them is not seen.
+stage_threads() {
+    heading "Tests with the thread sanitizer"
+    local archer
+    local tests=(threads api numerics request)
+    archer=$(clang -print-resource-dir 2>/dev/null)/../../libarcher.so
+    if [ ! -e "$archer" ]; then
+        check "thread sanitizer" missing "clang's libarcher.so, of libomp-dev"
+        return
+    fi
+    export OMP_TOOL_LIBRARIES=$archer OMP_WAIT_POLICY=passive
+    export TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=99
+    targets=("${tests[@]/#/test_}")
+    check "build with the thread sanitizer" build threads clang -Dbuildtype=debugoptimized \
+        -Db_sanitize=thread -Db_ndebug=false -Db_lundef=false &&
+        run_tests threads threads "${tests[@]}" --timeout-multiplier 8
+    targets=()
+    unset OMP_TOOL_LIBRARIES OMP_WAIT_POLICY TSAN_OPTIONS
+}
+
 stage_valgrind() {
     heading "Tests under valgrind"
     local options root
@@ -207,7 +236,7 @@ stage_bare() {
 
 # ---- All -------------------------------------------------------------------------------------
 
-stages=(checks gcc clang tidy test sanitize valgrind package)
+stages=(checks gcc clang tidy test sanitize threads valgrind package)
 case $* in
     "") ;;
     all) stages+=(bare) ;;

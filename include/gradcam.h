@@ -30,8 +30,13 @@
  *  - Strings are UTF-8. Pixels are RGB, 8 bits a channel, rows from the top, no padding.
  *
  * Threads: a model is immutable once loaded and may be shared; an explainer and its explanations
- * belong to one thread at a time. There is no global state. An explainer keeps its model alive:
- * the model may be destroyed first.
+ * belong to one thread at a time, which may be another one at each call. There is no global state.
+ * An explainer keeps its model alive: the model may be destroyed first, from whatever thread.
+ * Loading, preparing and explaining use OpenMP, from threads of any pool: `threads` of the
+ * explainer where that is not 0, else as many as OpenMP gives the calling thread; one inside a
+ * parallel region. While they last, these threads round to nearest and take denormals for 0 (on
+ * x86; functions of the caller's that are called find it so); on return each has the state that it
+ * had.
  */
 #ifndef GRADCAM_H
 #define GRADCAM_H

@@ -2,12 +2,12 @@
 /* From a picture to its classes; maps.c makes the maps. */
 #include <float.h>
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/objects.h"
+#include "base/threads.h"
 #include "cam/trouble.h"
 
 /* ---- Feeding -------------------------------------------------------------------------------- */
@@ -262,13 +262,11 @@ gradcam_status gradcam_explain(gradcam_explainer *explainer, const gradcam_input
     request = request != NULL ? request : &defaults;
     GC_TRY(check_input(input, error));
     GC_TRY(check_request(request, error));
-    const int threads = omp_get_max_threads();
-    if (explainer->threads > 0)
-        omp_set_num_threads(explainer->threads);
+    const gc_threads threads = gc_threads_begin(explainer->threads);
     gradcam_status status = begin(explainer, explanation, error);
     if (status == GRADCAM_OK)
         status = explain(explainer, *explanation, input, request, error);
-    omp_set_num_threads(threads);
+    gc_threads_end(&threads);
     if (status != GRADCAM_OK)
         gradcam_explanation_destroy(explanation);
     return status;

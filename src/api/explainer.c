@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <limits.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/objects.h"
+#include "base/threads.h"
 
 void gradcam_explainer_options_init(gradcam_explainer_options *options)
 {
@@ -119,6 +119,12 @@ static gradcam_status settle_shape(gradcam_explainer *e, const gradcam_explainer
         type->dims[0] = 1;
     if (type->rank == 4)
         GC_TRY(settle_picture_input(e, options->width, options->height, error));
+    for (int i = 0; i < type->rank; i++)
+        GC_FAIL_IF(
+            type->dims[i] == 0, error, GRADCAM_ERROR_SHAPE,
+            "the model's input '%s' has the shape %s: extent %d is 0, so there is nothing to "
+            "compute; export it with at least 1, or with a free extent",
+            name, gc_shape_text(type, shape), i);
     for (int i = 0; i < type->rank; i++)
         GC_FAIL_IF(
             type->dims[i] < 1, error, GRADCAM_ERROR_SHAPE,
@@ -420,11 +426,9 @@ gradcam_status gradcam_explainer_create(gradcam_explainer **explainer, gradcam_m
     GC_TRY(gc_new(explainer, 1, sizeof **explainer, error));
     (*explainer)->model = gc_model_retain(model);
     (*explainer)->threads = options->threads;
-    const int threads = omp_get_max_threads();
-    if (options->threads > 0)
-        omp_set_num_threads(options->threads);
+    const gc_threads threads = gc_threads_begin(options->threads);
     const gradcam_status status = create(*explainer, options, error);
-    omp_set_num_threads(threads);
+    gc_threads_end(&threads);
     if (status != GRADCAM_OK) {
         gradcam_explainer_destroy(explainer);
         return gc_fail_context(error, status, "%s: ", model->path);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/objects.h"
+#include "base/threads.h"
 #include "onnx/reader.h"
 
 void gradcam_model_options_init(gradcam_model_options *options)
@@ -98,7 +99,9 @@ gradcam_status gradcam_model_load(gradcam_model **model, const char *path,
     gradcam_model_options_init(&defaults);
     GC_TRY(gc_new(model, 1, sizeof **model, error));
     atomic_init(&(*model)->holds, 1);
+    const gc_threads threads = gc_threads_begin(0);
     const gradcam_status status = load(*model, path, options != NULL ? options : &defaults, error);
+    gc_threads_end(&threads);
     if (status != GRADCAM_OK)
         gradcam_model_destroy(model);
     return status;

@@ -3,9 +3,9 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "cam/project.h"
 
 /* ---- The rows ------------------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ static gradcam_status parse_setting(gc_case *c, const char *text, size_t length,
     char number[64] = "1", *end = NULL;
     if (equals != NULL)
         snprintf(number, sizeof number, "%.*s", (int)(length - name - 1), equals + 1);
-    c->settings[i] = strtod(number, &end);
+    c->settings[i] = gc_number_read(number, &end);
     const bool is_switch = s->minimum == 0.0 && s->maximum == 1.0 && s->standard == 0.0;
     GC_FAIL_IF(equals == NULL && !is_switch, error, GRADCAM_ERROR_ARGUMENT,
                "the setting %s of the method %s needs a number: %s:%s=%g", s->name, info->name,

@@ -7,9 +7,9 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "cam/goal.h"
 
 typedef struct state {
@@ -63,8 +63,8 @@ static gradcam_status mask_pixel(const gc_world *world, const char *text, const 
 {
     double u = 0.0, v = 0.0;
     char *end = NULL;
-    const double x = strtod(where, &end);
-    const double y = *end == ',' ? strtod(end + 1, &end) : 0.0;
+    const double x = gc_number_read(where, &end);
+    const double y = *end == ',' ? gc_number_read(end + 1, &end) : 0.0;
     GC_FAIL_IF(end == where || *end != '\0', error, GRADCAM_ERROR_ARGUMENT,
                "target '%s': '%s' is not a pixel x,y", text, where);
     world->to_input(world->user, x + 0.5, y + 0.5, &u, &v);

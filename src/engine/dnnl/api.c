@@ -381,6 +381,9 @@ static dnnl_status_t fill_attr(dnnl_primitive_attr_t attr, dnnl_post_ops_t ops,
                                const gc_post *posts, int post_count)
 {
     dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    /* The default is what an environment variable says, and may be bfloat16. */
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict);
     for (int i = 0; i < post_count && status == dnnl_success; i++)
         status = append_post(ops, &posts[i]);
     if (status == dnnl_success && post_count > 0)
