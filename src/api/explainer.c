@@ -349,7 +349,8 @@ static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
                                    .feeds = &e->feed,
                                    .feed_count = 1,
                                    .heads = e->heads,
-                                   .head_count = e->head_count};
+                                   .head_count = e->head_count,
+                                   .strict = e->strict};
     int *values = NULL;
     GC_TRY(gc_runner_create(&e->runner, &setup, error));
     GC_TRY(gc_new(&values, (size_t)e->chosen_count + 1, sizeof *values, error));
@@ -426,6 +427,7 @@ gradcam_status gradcam_explainer_create(gradcam_explainer **explainer, gradcam_m
     GC_TRY(gc_new(explainer, 1, sizeof **explainer, error));
     (*explainer)->model = gc_model_retain(model);
     (*explainer)->threads = options->threads;
+    (*explainer)->strict = options->strict != 0;
     const gc_threads threads = gc_threads_begin(options->threads);
     const gradcam_status status = create(*explainer, options, error);
     gc_threads_end(&threads);

@@ -59,6 +59,7 @@ struct gradcam_explainer {
     float *planar;   /* N x C x H x W staging for NHWC inputs */
     int64_t classes; /* 0: not a classifier */
     int threads;
+    bool strict;
     double plan_ms;
 };
 

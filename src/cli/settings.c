@@ -272,6 +272,8 @@ static const gc_option network_rows[] = {
     {"std", 0, "A,B,C", .set = set_std, .help = "Divides what --mean leaves"},
     {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
      .help = "Threads; default 0: one a core"},
+    {"strict", 0, NULL, .set = gc_set_int_switch, AT(explainer.strict),
+     .help = "Convolve directly only: no Winograd, which is faster and rounds more"},
 };
 
 static const gc_option limit_rows[] = {
