@@ -467,6 +467,31 @@ const char *gc_plan_step_text(const gc_plan *plan, int step, char text[GC_STEP_T
     return text;
 }
 
+static double bytes_of_values(const gc_graph *graph, const int *values, int count)
+{
+    double bytes = 0.0;
+    for (int i = 0; i < count; i++)
+        if (values[i] != GC_ABSENT)
+            bytes += (double)gc_tensor_bytes(&graph->values[values[i]].type);
+    return bytes;
+}
+
+void gc_plan_step_work(const gc_plan *plan, int step, double *operations, double *bytes)
+{
+    const gc_step *const s = &plan->steps[step];
+    const gc_node *const n = s->node;
+    *operations = *bytes = 0.0;
+    if (s->kernel != NULL && n != NULL) {
+        *operations = 2.0 * (double)gc_node_macs(plan->graph, n);
+        *bytes = bytes_of_values(plan->graph, n->inputs, n->input_count) +
+                 bytes_of_values(plan->graph, n->outputs, n->output_count);
+        return;
+    }
+    for (int i = 0; i < s->tensor_count; i++)
+        if (s->slots[i] != GC_NO_SLOT)
+            *bytes += (double)gc_tensor_bytes(&s->tensors[i]);
+}
+
 size_t gc_plan_memory(const gc_plan *plan)
 {
     return plan->block_bytes;

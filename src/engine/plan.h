@@ -70,6 +70,10 @@ gradcam_status gc_plan_run_step(gc_plan *plan, int step, gradcam_error *error);
 enum { GC_STEP_TEXT = 160 };
 const char *gc_plan_step_text(const gc_plan *plan, int step, char text[GC_STEP_TEXT]);
 
+/** What the step has to do: operations of convolutions and matrix products (two for each product of
+ *  elements, whatever the algorithm), and bytes of operands and results, each once. */
+void gc_plan_step_work(const gc_plan *plan, int step, double *operations, double *bytes);
+
 /** Bytes of activations, gradients and scratch. */
 size_t gc_plan_memory(const gc_plan *plan);
 

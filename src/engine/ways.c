@@ -4,7 +4,7 @@
  *
  * By rule, not by trial: the same network on the same machine must give the same bytes each time,
  * and algorithms differ in rounding. The rule estimates a way's time in floating-point operations
- * of a direct convolution: its own, by a factor that bench/convolutions measured, and for each byte
+ * of a direct convolution: its own, by a factor that was measured, and for each byte
  * that must be copied into another layout first.
  */
 #include "engine/build.h"

@@ -40,7 +40,7 @@ static int64_t einsum(const gc_graph *graph, const gc_node *node)
     return node->input_count > 1 ? count : 0;
 }
 
-static int64_t macs_of(const gc_graph *graph, const gc_node *node)
+int64_t gc_node_macs(const gc_graph *graph, const gc_node *node)
 {
     const gc_tensor *const x = type_at(graph, node->inputs, node->input_count, 0);
     const gc_tensor *const w = type_at(graph, node->inputs, node->input_count, 1);
@@ -62,6 +62,6 @@ int64_t gc_count_macs(const gc_graph *graph)
 {
     int64_t total = 0;
     for (int n = 0; n < graph->node_count; n++)
-        total += macs_of(graph, &graph->nodes[n]);
+        total += gc_node_macs(graph, &graph->nodes[n]);
     return total;
 }

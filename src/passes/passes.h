@@ -65,7 +65,9 @@ gradcam_status gc_unroll(gc_graph *graph, const gc_feed *feeds, int feed_count,
 gradcam_status gc_refuse_control_flow(const gc_graph *graph, const gc_node *node,
                                       gradcam_error *error);
 
-/** Multiply-accumulate operations of a specialised graph: of convolutions and matrix products. */
+/** Multiply-accumulate operations of a specialised graph, and of one of its nodes: of convolutions
+ *  and matrix products. */
+int64_t gc_node_macs(const gc_graph *graph, const gc_node *node);
 int64_t gc_count_macs(const gc_graph *graph);
 
 /** The value that stands for `value` now. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a whole explanation costs beside its convolutions alone.
+ * Where the time of an explanation goes.
  *
- *   bench_convolutions MODEL 1x3x224x224 [ROUNDS [profile]]
+ *   bench_profile MODEL 1x3x224x224 [ROUNDS]
  *
- * In each round: one warm explanation (forward, backward, map) and each convolution of the network
- * as a bare oneDNN primitive with the layouts it likes best (no activation, no addition), one after
- * the other. Prints medians of the rounds and their ratio. With "profile", also the best time of
- * each step of the plan, the longest first.
+ * Prints what the machine can do at best; medians of a whole warm explanation (forward, backward,
+ * map) and of each convolution of the network as a bare oneDNN primitive (direct, no activation, no
+ * addition), which take turns; then each kind of step, and each step, the longest first: its best
+ * time, its arithmetic, as papers count it, and the bytes it has to touch, both a second and as a
+ * share of the machine's best. Winograd's algorithm can do more than 100 %.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "cam/target.h"
 #include "engine/plan.h"
 #include "onnx/reader.h"
+#include "peaks.h"
 
 enum { MAX_ROUNDS = 1000 };
 
@@ -172,8 +174,9 @@ static gradcam_status measure(bench *b, int rounds, gradcam_error *error)
 }
 
 typedef struct timed {
-    int step;
-    double ms;
+    char text[GC_STEP_TEXT];
+    double ms, operations, bytes;
+    int count;
 } timed;
 
 static int longest_first(const void *a, const void *b)
@@ -182,31 +185,84 @@ static int longest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static gradcam_status profile(bench *b, int rounds, gradcam_error *error)
+static gradcam_status time_steps(bench *b, timed *steps, int count, int rounds,
+                                 gradcam_error *error)
 {
-    const int count = gc_plan_step_count(b->plan);
-    timed *steps = NULL;
-    double sum = 0.0;
-    GC_TRY(gc_new(&steps, (size_t)count, sizeof *steps, error));
-    gradcam_status status = GRADCAM_OK;
+    for (int i = 0; i < count; i++) {
+        gc_plan_step_text(b->plan, i, steps[i].text);
+        gc_plan_step_work(b->plan, i, &steps[i].operations, &steps[i].bytes);
+        steps[i].count = 1;
+    }
     for (int round = 0; round < rounds; round++)
-        for (int i = 0; i < count && status == GRADCAM_OK; i++) {
+        for (int i = 0; i < count; i++) {
             const double start = now();
-            status = gc_plan_run_step(b->plan, i, error);
+            GC_TRY(gc_plan_run_step(b->plan, i, error));
             const double ms = now() - start;
-            steps[i].step = i;
             if (round == 0 || ms < steps[i].ms)
                 steps[i].ms = ms;
         }
-    for (int i = 0; i < count; i++)
-        sum += steps[i].ms;
-    qsort(steps, (size_t)count, sizeof *steps, longest_first);
-    printf("%d steps, %.3f ms\n", count, sum);
+    return GRADCAM_OK;
+}
+
+/* The text without the name of the node, which comes last. */
+static void kind_of(const timed *step, char kind[GC_STEP_TEXT])
+{
+    snprintf(kind, GC_STEP_TEXT, "%s", step->text);
+    char *const name = strrchr(kind, ' ');
+    if (name != NULL)
+        *name = '\0';
+}
+
+static int add_up_kinds(const timed *steps, int count, timed *kinds)
+{
+    int kind_count = 0;
     for (int i = 0; i < count; i++) {
-        char text[GC_STEP_TEXT];
-        printf("%8.3f ms  %s\n", steps[i].ms, gc_plan_step_text(b->plan, steps[i].step, text));
+        char kind[GC_STEP_TEXT];
+        int k = 0;
+        kind_of(&steps[i], kind);
+        while (k < kind_count && strcmp(kinds[k].text, kind) != 0)
+            k++;
+        if (k == kind_count)
+            snprintf(kinds[kind_count++].text, GC_STEP_TEXT, "%s", kind);
+        kinds[k].ms += steps[i].ms;
+        kinds[k].operations += steps[i].operations;
+        kinds[k].bytes += steps[i].bytes;
+        kinds[k].count++;
+    }
+    return kind_count;
+}
+
+static void print_rows(timed *rows, int count, const peaks *best)
+{
+    qsort(rows, (size_t)count, sizeof *rows, longest_first);
+    printf("\n%9s %6s %9s %5s %8s %5s  step\n", "ms", "times", "GFLOP/s", "%", "GB/s", "%");
+    for (int i = 0; i < count; i++) {
+        const double gflops = rows[i].operations / rows[i].ms / 1e6;
+        const double gbs = rows[i].bytes / rows[i].ms / 1e6;
+        printf("%9.3f %6d %9.1f %5.0f %8.1f %5.0f  %s\n", rows[i].ms, rows[i].count, gflops,
+               100.0 * gflops / best->gflops, gbs, 100.0 * gbs / best->memory_gbs, rows[i].text);
+    }
+}
+
+static gradcam_status profile(bench *b, int rounds, const peaks *best, gradcam_error *error)
+{
+    const int count = gc_plan_step_count(b->plan);
+    timed *steps = NULL, *kinds = NULL;
+    double sum = 0.0;
+    gradcam_status status = gc_new(&steps, (size_t)count, sizeof *steps, error);
+    if (status == GRADCAM_OK)
+        status = gc_new(&kinds, (size_t)count, sizeof *kinds, error);
+    if (status == GRADCAM_OK)
+        status = time_steps(b, steps, count, rounds, error);
+    if (status == GRADCAM_OK) {
+        for (int i = 0; i < count; i++)
+            sum += steps[i].ms;
+        printf("%d steps     sum of best times %.2f ms\n", count, sum);
+        print_rows(kinds, add_up_kinds(steps, count, kinds), best);
+        print_rows(steps, count, best);
     }
     gc_free(steps);
+    gc_free(kinds);
     return status;
 }
 
@@ -247,11 +303,18 @@ int main(int argc, char **argv)
     bench b = {0};
     const int rounds = argc > 3 ? atoi(argv[3]) : 50;
     if (argc < 3 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr,
-                "usage: bench_convolutions MODEL 1x3x224x224 [ROUNDS, at most %d, [profile]]\n",
+        fprintf(stderr, "usage: bench_profile MODEL 1x3x224x224 [ROUNDS, at most %d]\n",
                 MAX_ROUNDS);
         return GRADCAM_ERROR_ARGUMENT;
     }
+    peaks best;
+    if (!measure_peaks(&best)) {
+        fprintf(stderr, "profile: out of memory\n");
+        return GRADCAM_ERROR_MEMORY;
+    }
+    printf("machine       %.0f GFLOP/s, %.0f GB/s from the caches, %.0f GB/s from memory (the %% "
+           "below)\n",
+           best.gflops, best.cache_gbs, best.memory_gbs);
     parse_dims(argv[2], &b.feed.type);
     gradcam_status status = load(&b, argv[1], &error);
     if (status == GRADCAM_OK)
@@ -260,10 +323,10 @@ int main(int argc, char **argv)
         status = prepare_convs(&b, &error);
     if (status == GRADCAM_OK)
         status = measure(&b, rounds, &error);
-    if (status == GRADCAM_OK && argc > 4)
-        status = profile(&b, rounds, &error);
+    if (status == GRADCAM_OK)
+        status = profile(&b, rounds, &best, &error);
     if (status != GRADCAM_OK)
-        fprintf(stderr, "convolutions: %s\n", error.message);
+        fprintf(stderr, "profile: %s\n", error.message);
     release(&b);
     return (int)status;
 }
