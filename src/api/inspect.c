@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/objects.h"
+#include "base/map.h"
 #include "onnx/names.h"
 #include "onnx/reader.h"
 #include "onnx/survey.h"
@@ -83,13 +84,25 @@ static bool is_constant(const gc_survey_operator *o)
     return o->domain[0] == '\0' && strcmp(o->name, "Constant") == 0;
 }
 
-static bool is_missing_in(const gc_graph *graph, const gc_survey_operator *o)
+/* The missing operators of the graph by name and domain; keys belong to the graph. */
+static gradcam_status list_missing(const gc_graph *graph, gc_map *missing, gradcam_error *error)
 {
-    for (int n = 0; n < graph->node_count; n++)
-        if (strcmp(graph->nodes[n].op, o->name) == 0 &&
-            strcmp(graph->nodes[n].domain, o->domain) == 0)
-            return gc_op_find(o->name, o->domain) == NULL && !gc_is_unrolled(&graph->nodes[n]);
-    return false; /* the reader made something else of it, or nothing needs it */
+    for (int n = 0; n < graph->node_count; n++) {
+        const gc_node *const node = &graph->nodes[n];
+        const char *key = NULL;
+        if (gc_op_find(node->op, node->domain) != NULL || gc_is_unrolled(node))
+            continue;
+        GC_TRY(gc_arena_format(graph->arena, &key, error, "%s.%s", node->domain, node->op));
+        GC_TRY(gc_map_set(missing, key, 1, error));
+    }
+    return GRADCAM_OK;
+}
+
+static bool is_missing_in(const gc_map *missing, const gc_survey_operator *o)
+{
+    char key[1024];
+    snprintf(key, sizeof key, "%s.%s", o->domain, o->name);
+    return gc_map_get(missing, key, 0) != 0; /* else the reader made something else of it */
 }
 
 /* Operators of the graph that are missing but not in the file's list: from functions. */
@@ -102,7 +115,8 @@ static gradcam_status add_inner_problems(gradcam_inspection *x, const gc_graph *
     return add_problem(x, found.message, error);
 }
 
-static gradcam_status judge_operators(gradcam_inspection *x, const gc_graph *graph,
+/* `missing` of the graph; NULL where it could not be read. */
+static gradcam_status judge_operators(gradcam_inspection *x, const gc_map *missing,
                                       gradcam_error *error)
 {
     const gc_survey *const s = &x->survey;
@@ -112,8 +126,8 @@ static gradcam_status judge_operators(gradcam_inspection *x, const gc_graph *gra
     for (size_t i = 0; i < s->operator_count; i++) {
         const gc_survey_operator *const o = &s->operators[i];
         const gc_op *const op = row_of(o);
-        const bool is_missing = graph != NULL ? is_missing_in(graph, o)
-                                              : op == NULL && !is_constant(o) && !o->is_function;
+        const bool is_missing = missing != NULL ? is_missing_in(missing, o)
+                                                : op == NULL && !is_constant(o) && !o->is_function;
         list[i] = (gradcam_operator_info){.name = o->name,
                                           .domain = o->domain,
                                           .count = o->count,
@@ -128,7 +142,19 @@ static gradcam_status judge_operators(gradcam_inspection *x, const gc_graph *gra
     }
     x->info.operators = list;
     x->info.operator_count = s->operator_count;
-    return graph != NULL ? add_inner_problems(x, graph, error) : GRADCAM_OK;
+    return GRADCAM_OK;
+}
+
+static gradcam_status judge_graph(gradcam_inspection *x, const gc_graph *graph,
+                                  gradcam_error *error)
+{
+    gc_map *missing = NULL;
+    GC_TRY(gc_map_create(&missing, error));
+    gradcam_status status = list_missing(graph, missing, error);
+    if (status == GRADCAM_OK)
+        status = judge_operators(x, missing, error);
+    gc_map_destroy(&missing);
+    return status == GRADCAM_OK ? add_inner_problems(x, graph, error) : status;
 }
 
 /* ---- The network ---------------------------------------------------------------------------- */
@@ -196,7 +222,7 @@ static gradcam_status inspect(gradcam_inspection *x, const char *path,
     if (status == GRADCAM_OK)
         status = gc_graph_remove_dead(graph, &found);
     const bool is_read = status == GRADCAM_OK;
-    status = judge_operators(x, is_read ? graph : NULL, error);
+    status = is_read ? judge_graph(x, graph, error) : judge_operators(x, NULL, error);
     gc_graph_destroy(&graph);
     GC_TRY(status);
     if (!is_read)

@@ -109,7 +109,12 @@ enum { HEADER = (sizeof(chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT };
 
 struct gc_arena {
     chunk *chunks;
+    gc_budget *budget;        /* NULL: none */
+    uint64_t bytes, budgeted; /* of all chunks; of those that the budget counts */
 };
+
+/* What every model needs is not worth counting. */
+enum { FREE_BYTES = 16 << 20 };
 
 gradcam_status gc_arena_create(gc_arena **arena, gradcam_error *error)
 {
@@ -125,14 +130,31 @@ void gc_arena_destroy(gc_arena **arena)
         gc_free(c);
         c = next;
     }
+    gc_budget_give((*arena)->budget, (*arena)->budgeted);
     gc_free(*arena);
     *arena = NULL;
+}
+
+void gc_arena_charge(gc_arena *arena, gc_budget *budget)
+{
+    arena->budget = budget;
+}
+
+static gradcam_status take(gc_arena *arena, uint64_t bytes, gradcam_error *error)
+{
+    if (arena->bytes + bytes > FREE_BYTES) {
+        GC_TRY(gc_budget_take(arena->budget, bytes, "names and nodes", error));
+        arena->budgeted += arena->budget != NULL ? bytes : 0;
+    }
+    arena->bytes += bytes;
+    return GRADCAM_OK;
 }
 
 static gradcam_status arena_add_chunk(gc_arena *arena, size_t bytes, gradcam_error *error)
 {
     chunk *c = NULL;
     const size_t size = bytes > CHUNK_SIZE ? bytes : CHUNK_SIZE;
+    GC_TRY(take(arena, size, error));
     GC_TRY(gc_new_raw(&c, 1, HEADER + size, error));
     *c = (chunk){.next = arena->chunks, .used = 0, .size = size};
     arena->chunks = c;

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/error.h"
+#include "base/budget.h"
 
 /** *out = zeroed count * size bytes, 64-byte aligned; never NULL on success, even for 0 bytes.
  *  Overflow of the product counts as out of memory. Free with gc_free. */
@@ -39,6 +39,9 @@ typedef struct gc_arena gc_arena;
 
 gradcam_status gc_arena_create(gc_arena **arena, gradcam_error *error);
 void gc_arena_destroy(gc_arena **arena);
+
+/** From 16 MiB on, its blocks are counted in `budget`, to which they go back at the end. */
+void gc_arena_charge(gc_arena *arena, gc_budget *budget);
 
 /** *out = zeroed count * size bytes, aligned for any type. */
 gradcam_status gc_arena_new(gc_arena *arena, void *out, size_t count, size_t size,

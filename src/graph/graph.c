@@ -478,6 +478,7 @@ gradcam_status gc_graph_clone(gc_graph **copy, const gc_graph *graph, gradcam_er
     (*copy)->ir_version = graph->ir_version;
     (*copy)->most_nodes = graph->most_nodes;
     (*copy)->budget = graph->budget;
+    gc_arena_charge((*copy)->arena, graph->budget);
     const gradcam_status status = clone_into(*copy, graph, error);
     if (status != GRADCAM_OK)
         gc_graph_destroy(copy);

@@ -196,12 +196,33 @@ static gradcam_status follow(reader *r, char *place)
     return GRADCAM_OK;
 }
 
+/* What `follow` may have set: as many steps as the body has values, not as the graph has. */
+static void forget(const reader *r, char *place)
+{
+    const gc_body *const body = r->body;
+    memset(place + r->first_local, OUTSIDE, (size_t)(r->end_local - r->first_local));
+    for (int i = 0; i < body->input_count; i++)
+        place[r->inputs[i]] = OUTSIDE;
+    for (int n = 0; n < body->node_count; n++) {
+        const gc_node *const node = &body->nodes[n];
+        for (int i = 0; i < node->input_count; i++)
+            if (node->inputs[i] != GC_ABSENT)
+                place[node->inputs[i]] = OUTSIDE;
+        for (int o = 0; o < node->output_count; o++)
+            if (node->outputs[o] != GC_ABSENT)
+                place[node->outputs[o]] = OUTSIDE;
+    }
+    for (int o = 0; o < body->output_count; o++)
+        if (r->outputs[o] != GC_ABSENT)
+            place[r->outputs[o]] = OUTSIDE;
+}
+
 static gradcam_status find_captures(reader *r)
 {
-    char *place = NULL;
-    GC_TRY(gc_new(&place, (size_t)r->b->graph->value_count, 1, r->b->error));
-    const gradcam_status status = follow(r, place);
-    gc_free(place);
+    gc_builder *const b = r->b;
+    GC_TRY(gc_grow(&b->places, &b->place_capacity, (size_t)b->graph->value_count, 1, b->error));
+    const gradcam_status status = follow(r, b->places);
+    forget(r, b->places);
     return status;
 }
 

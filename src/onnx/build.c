@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "onnx/build.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { UNKNOWN = -2 };
@@ -36,14 +37,24 @@ static bool is_in_use(const gc_builder *b, const gc_scope *scope, const char *na
            gc_map_get(b->taken, name, UNKNOWN) != UNKNOWN;
 }
 
-/* A free name: `wanted`, or with a number behind it. */
+/* A free name: `wanted`, or with a number behind it. Numbers go on where they stopped, so that a
+ * function that is called a thousand times does not try a million names. */
 static gradcam_status fresh_name(gc_builder *b, const gc_scope *scope, const char *wanted,
                                  const char **name)
 {
+    enum { KEPT = 900 };
+    char text[KEPT + 16];
+    const char *key = NULL;
     *name = wanted;
-    for (int i = 1; is_in_use(b, scope, *name); i++)
-        GC_TRY(gc_arena_format(b->graph->arena, name, b->error, "%.900s~%d", wanted, i));
-    return GRADCAM_OK;
+    if (!is_in_use(b, scope, wanted))
+        return GRADCAM_OK;
+    GC_TRY(gc_arena_format(b->graph->arena, &key, b->error, "%.*s", KEPT, wanted));
+    int number = gc_map_get(b->numbers, key, 0);
+    do
+        snprintf(text, sizeof text, "%s~%d", key, ++number);
+    while (is_in_use(b, scope, text));
+    GC_TRY(gc_map_set(b->numbers, key, number, b->error));
+    return gc_arena_string(b->graph->arena, name, text, strlen(text), b->error);
 }
 
 static gradcam_status add_value(gc_builder *b, const char *name, int *index)

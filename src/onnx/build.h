@@ -38,11 +38,14 @@ typedef struct gc_builder {
     gc_graph *graph;
     const gc_source *source;
     gc_map *taken;           /**< Names of values that are not of the main graph's scope. */
+    gc_map *numbers;         /**< Of names that were in use: the last number put behind them. */
     gc_functions *functions; /**< NULL where the model has none. */
     int node_total;          /**< Nodes read so far, calls and constants included. */
     gc_refusal *refusals;
     gc_map *refused; /**< Names of their values. */
     size_t refusal_count, refusal_capacity;
+    char *places; /**< For body.c: an entry a value, all zero between bodies. */
+    size_t place_capacity;
     gradcam_error *error;
 } gc_builder;
 

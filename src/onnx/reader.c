@@ -65,6 +65,7 @@ static gradcam_status build(gc_builder *b, const GcOnnx__Model *model, gc_bytes 
     b->graph->ir_version = model->ir_version;
     GC_TRY(gc_map_create(&b->taken, b->error));
     GC_TRY(gc_map_create(&b->refused, b->error));
+    GC_TRY(gc_map_create(&b->numbers, b->error));
     GC_TRY(gc_functions_open(b, functions));
     GC_TRY(gc_map_create(&scope.names, b->error));
     scope.main_names = scope.names;
@@ -133,6 +134,7 @@ static gradcam_status read_source(gc_graph **graph, const gc_source *source, gra
     if (status == GRADCAM_OK) {
         b.graph->most_nodes = (int)source->limits.nodes;
         b.graph->budget = source->budget;
+        gc_arena_charge(b.graph->arena, source->budget);
     }
     if (status == GRADCAM_OK)
         status = read_parts(&b, source->bytes, &main_graph, &functions);
@@ -141,6 +143,8 @@ static gradcam_status read_source(gc_graph **graph, const gc_source *source, gra
     gc_free(b.refusals);
     gc_map_destroy(&b.taken);
     gc_map_destroy(&b.refused);
+    gc_map_destroy(&b.numbers);
+    gc_free(b.places);
     if (status != GRADCAM_OK) {
         gc_graph_destroy(&b.graph);
         if (error != NULL)

@@ -476,10 +476,8 @@ static gradcam_status put_in_place(unroller *u, int index, int old_count)
     const int added = g->node_count - old_count;
     gc_node *nodes = NULL;
     u->moves += g->node_count - index;
-    GC_FAIL_IF(
-        u->moves > max_moves, u->error, GRADCAM_ERROR_LIMIT,
-        "the model is too large for control flow with so many turns: %d nodes after %d turns",
-        g->node_count, u->turns);
+    GC_FAIL_IF(u->moves > max_moves, u->error, GRADCAM_ERROR_LIMIT,
+               "the model has too much control flow for its size: %d nodes", g->node_count);
     GC_TRY(gc_new(&nodes, (size_t)added, sizeof *nodes, u->error));
     memcpy(nodes, g->nodes + old_count, (size_t)added * sizeof *nodes);
     gc_node_release(&g->nodes[index]);

@@ -59,9 +59,9 @@ static void check_chunks(session *s)
     enum { AROUND = 12 /* length, type, checksum */ };
     const uint8_t *const bytes = s->source->bytes;
     const size_t size = s->source->size;
-    for (size_t at = 8; at + AROUND <= size;) {
+    for (size_t at = 8; at + 8 <= size;) {
         const size_t length = png_get_uint_32(bytes + at);
-        if (length > size - at - AROUND)
+        if (size - at < AROUND || length > size - at - AROUND)
             png_error(s->png, "the file ends too early");
         if (memcmp(bytes + at + 4, "IEND", 4) == 0)
             break;

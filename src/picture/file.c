@@ -155,11 +155,8 @@ static int open_nameless(draft *d)
 }
 
 /* The mode is what open makes of 0666 and the umask, which mkstemp would not give. */
-static int open_draft(draft *d)
+static int open_named(draft *d)
 {
-    const int nameless = open_nameless(d);
-    if (nameless >= 0)
-        return nameless;
     for (int attempt = 0; attempt < 100 && choose_name(d); attempt++) {
         const int fd = open(d->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 || errno != EEXIST)
@@ -172,27 +169,60 @@ static int open_draft(draft *d)
 static bool name_draft(draft *d, int fd)
 {
     char link[32];
-    if (d->name[0] != '\0')
-        return true;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     for (int attempt = 0; attempt < 100 && choose_name(d); attempt++)
         if (linkat(AT_FDCWD, link, AT_FDCWD, d->name, AT_SYMLINK_FOLLOW) == 0)
             return true;
         else if (errno != EEXIST)
             break;
-    d->name[0] = '\0';
     return false;
 }
 
-/* Closes in any case; errno is that of the first failure. */
-static bool finish_draft(draft *d, int fd, const void *bytes, size_t size)
+/* Closes in any case, and leaves nothing behind on failure; errno is that of the first one. */
+static bool finish_draft(const draft *d, int fd, bool is_written)
 {
-    const bool ok = write_all(fd, bytes, size) && fsync(fd) == 0 && name_draft(d, fd);
-    const int code = errno;
-    if (close(fd) != 0 && ok)
-        return false;
+    int code = errno;
+    bool is_done = is_written;
+    if (close(fd) != 0 && is_done) {
+        is_done = false;
+        code = errno;
+    }
+    if (is_done && rename(d->name, d->path) != 0) {
+        is_done = false;
+        code = errno;
+    }
+    if (!is_done && d->name[0] != '\0')
+        unlink(d->name);
     errno = code;
-    return ok && rename(d->name, d->path) == 0;
+    return is_done;
+}
+
+/* False without anything done where this folder has no files without a name; some file systems have
+ * them and cannot name them afterwards. */
+static bool write_nameless(draft *d, const void *bytes, size_t size, bool *is_whole)
+{
+    const int fd = open_nameless(d);
+    if (fd < 0)
+        return false;
+    const bool is_written = write_all(fd, bytes, size) && fsync(fd) == 0;
+    if (is_written && !name_draft(d, fd)) {
+        close(fd);
+        return false;
+    }
+    *is_whole = finish_draft(d, fd, is_written);
+    return true;
+}
+
+static gradcam_status write_draft(draft *d, const void *bytes, size_t size, gradcam_error *error)
+{
+    bool is_whole = false;
+    if (!write_nameless(d, bytes, size, &is_whole)) {
+        const int fd = open_named(d);
+        if (fd < 0)
+            return fail_errno(error, d->path, "cannot be created");
+        is_whole = finish_draft(d, fd, write_all(fd, bytes, size) && fsync(fd) == 0);
+    }
+    return is_whole ? GRADCAM_OK : fail_errno(error, d->path, "cannot be written");
 }
 
 static gradcam_status write_regular(const char *path, const void *bytes, size_t size,
@@ -203,15 +233,7 @@ static gradcam_status write_regular(const char *path, const void *bytes, size_t 
                .folder = slash == NULL ? 0 : (int)(slash - path) + 1,
                .size = strlen(path) + 32}; /* more than the temporary part takes */
     GC_TRY(gc_new(&d.name, d.size, 1, error));
-    gradcam_status status = GRADCAM_OK;
-    const int fd = open_draft(&d);
-    if (fd < 0) {
-        status = fail_errno(error, path, "cannot be created");
-    } else if (!finish_draft(&d, fd, bytes, size)) {
-        status = fail_errno(error, path, "cannot be written");
-        if (d.name[0] != '\0')
-            unlink(d.name);
-    }
+    const gradcam_status status = write_draft(&d, bytes, size, error);
     gc_free(d.name);
     return status;
 }

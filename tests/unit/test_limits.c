@@ -197,6 +197,25 @@ static void folded_constants(void)
     CHECK(strstr(error.message, "64.0 MiB of memory are needed") != NULL);
 }
 
+/* Names and nodes of a model live in an arena. */
+static void arena(void)
+{
+    gc_budget budget;
+    gc_arena *a = NULL;
+    gradcam_status status = GRADCAM_OK;
+    int blocks = 0;
+    gc_budget_init(&budget, 8 << 20);
+    CHECK_OK(gc_arena_create(&a, &error));
+    gc_arena_charge(a, &budget);
+    for (char *block = NULL; status == GRADCAM_OK && blocks < 100; blocks++)
+        status = gc_arena_new(a, &block, 1, 1 << 20, &error);
+    CHECK_INT(status, GRADCAM_ERROR_LIMIT);
+    CHECK_INT(blocks, 16 + 8 + 1);
+    CHECK(budget.used == 8 << 20);
+    gc_arena_destroy(&a);
+    CHECK(budget.used == 0);
+}
+
 static void beyond_use(void)
 {
     gradcam_limits limits = {.nodes = GC_MOST_NODES + 1};
@@ -209,4 +228,4 @@ static void beyond_use(void)
 }
 
 TEST_MAIN(files_and_pixels, arrays, nodes, unrolled_nodes, depth, external_data, folded_constants,
-          beyond_use)
+          arena, beyond_use)
