@@ -110,6 +110,25 @@ GRADCAM_API const char *gradcam_status_text(gradcam_status status);
 
 typedef struct gradcam_model gradcam_model;
 
+/** What files may ask for. They may come from anyone: a small file can unfold to more than a
+ * machine holds. 0 stands for the default, which no honest file comes near. Above a limit:
+ *  GRADCAM_ERROR_LIMIT with what was found, and the limit. */
+typedef struct gradcam_limits {
+    uint64_t picture_pixels; /**< Width times height; 268,435,456. */
+    uint64_t picture_bytes;  /**< Of a picture file; 1 GiB. */
+    uint64_t model_bytes;    /**< Of the model file, and of each file of external data; 64 GiB. */
+    uint64_t text_bytes;     /**< Of labels, and of a JSON file beside the model; 64 MiB. */
+    uint64_t array_bytes;    /**< Of a .npy file; 4 GiB. */
+    uint64_t nodes; /**< Of a model, with functions called and loops unrolled; 1,000,000, and at
+                         most 100,000,000. */
+    uint64_t depth; /**< Of functions in functions and sub-graphs in sub-graphs; 32, and at most
+                         256. */
+    uint64_t reserved[9]; /**< Must be zero. */
+} gradcam_limits;
+
+/** Sets all to 0: the defaults. */
+GRADCAM_API void gradcam_limits_init(gradcam_limits *limits);
+
 typedef struct gradcam_model_options {
     /** A text file with one label a line, or NULL: config.json (id2label) beside the model, then
      *  the model's metadata, then no labels. */
@@ -117,7 +136,8 @@ typedef struct gradcam_model_options {
     /** Bytes that weights, activations and gradients may take, of the model and all its explainers;
      *  0: four fifths of the machine's (or control group's) memory. */
     uint64_t max_memory;
-    const void *reserved[6]; /**< Must be zero. */
+    const gradcam_limits *limits; /**< NULL: the defaults. Copied: they hold for all explainers. */
+    const void *reserved[5];      /**< Must be zero. */
 } gradcam_model_options;
 
 /** Fills in the defaults. */
@@ -203,7 +223,10 @@ typedef struct gradcam_explainer_options {
     int after_activation; /**< Non-zero: differentiate after a final Softmax or Sigmoid, not before.
                            */
     int threads;          /**< 0: as OpenMP decides. */
-    const void *reserved[8]; /**< Must be zero. */
+    /** Non-zero: convolve directly only. Else some 3x3 convolutions take Winograd's algorithm, which
+     *  is faster and rounds more (logits of VGG-16 differ by 5e-7 of the largest). */
+    int strict;
+    const void *reserved[7]; /**< Must be zero. */
 } gradcam_explainer_options;
 
 GRADCAM_API void gradcam_explainer_options_init(gradcam_explainer_options *options);

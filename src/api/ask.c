@@ -22,9 +22,10 @@ static void to_input(void *user, double x, double y, double *u, double *v)
 
 /* ---- Masks ---------------------------------------------------------------------------------- */
 
-static gradcam_status read_npy_mask(gc_array *mask, const char *path, gradcam_error *error)
+static gradcam_status read_npy_mask(gc_array *mask, const char *path, const gradcam_limits *limits,
+                                    gradcam_error *error)
 {
-    GC_TRY(gc_npy_read(mask, path, error));
+    GC_TRY(gc_npy_read(mask, path, limits, error));
     if (mask->rank == 2)
         return GRADCAM_OK;
     const int rank = mask->rank;
@@ -34,10 +35,11 @@ static gradcam_status read_npy_mask(gc_array *mask, const char *path, gradcam_er
 }
 
 /* Any pixel that is not black is in. */
-static gradcam_status read_picture_mask(gc_array *mask, const char *path, gradcam_error *error)
+static gradcam_status read_picture_mask(gc_array *mask, const char *path,
+                                        const gradcam_limits *limits, gradcam_error *error)
 {
     gc_picture picture = {0};
-    GC_TRY(gc_picture_read(&picture, path, NULL, error));
+    GC_TRY(gc_picture_read(&picture, path, limits, error));
     *mask = (gc_array){.rank = 2, .dims = {picture.height, picture.width}};
     const int64_t pixels = (int64_t)picture.width * picture.height;
     const gradcam_status status = gc_new(&mask->data, (size_t)pixels, sizeof(float), error);
@@ -74,7 +76,9 @@ static gradcam_status read_mask(void *user, const char *path, int width, int hei
     gc_array read = {0};
     const size_t length = strlen(path);
     const bool is_npy = length > 4 && strcasecmp(path + length - 4, ".npy") == 0;
-    GC_TRY(is_npy ? read_npy_mask(&read, path, error) : read_picture_mask(&read, path, error));
+    const gradcam_limits *const limits = &asker->e->model->limits;
+    GC_TRY(is_npy ? read_npy_mask(&read, path, limits, error)
+                  : read_picture_mask(&read, path, limits, error));
     sample_mask(&read, &asker->x->view, width, height, mask);
     gc_array_free(&read);
     for (int64_t i = 0; i < (int64_t)width * height; i++)
@@ -107,7 +111,7 @@ static gradcam_status run_other(gradcam_explainer *e, const char *path, float *b
     const gradcam_tensor *heads = NULL;
     int count = 0;
     memcpy(base, input->data, gc_tensor_bytes(input));
-    gradcam_status status = gc_picture_read(&other.picture, path, NULL, error);
+    gradcam_status status = gc_picture_read(&other.picture, path, &e->model->limits, error);
     if (status == GRADCAM_OK)
         status = gc_feed_picture(e, &other, error);
     if (status == GRADCAM_OK)

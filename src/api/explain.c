@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a picture to its classes; maps.c makes the maps. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +40,17 @@ gradcam_status gc_feed_picture(gradcam_explainer *e, gradcam_explanation *x, gra
 
 /* ---- Forward -------------------------------------------------------------------------------- */
 
+/* The first one, or `count`. Chunks are looked through without a branch, which makes vectors. */
 static int64_t find_not_finite(const float *values, int64_t count)
 {
+    enum { CHUNK = 1024 };
     int64_t i = 0;
+    for (int is_bad = 0; i + CHUNK <= count; i += CHUNK) {
+        for (int k = 0; k < CHUNK; k++)
+            is_bad |= !(fabsf(values[i + k]) <= FLT_MAX);
+        if (is_bad)
+            break;
+    }
     while (i < count && isfinite(values[i]))
         i++;
     return i;
@@ -75,12 +84,36 @@ static gradcam_status check_logits(gradcam_explainer *e, gradcam_explanation *x,
         first != NULL ? "; such first appear in " : "", first != NULL ? first : "");
 }
 
-static int better(const void *a, const void *b)
+/* Larger floats have larger keys (Herf 2001, "Radix tricks"); -0 counts as 0. */
+static uint32_t key_of(float value)
 {
-    const gradcam_prediction *const pa = a, *const pb = b;
-    if (pa->logit != pb->logit)
-        return pa->logit < pb->logit ? 1 : -1;
-    return pa->index - pb->index;
+    const float positive_zero = value + 0.0f;
+    uint32_t bits;
+    memcpy(&bits, &positive_zero, sizeof bits);
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+/* Best first, equals by index: a radix sort, stable, a byte of the key at a time. */
+static gradcam_status rank(gradcam_prediction *predictions, size_t count, gradcam_error *error)
+{
+    enum { DIGITS = 256 };
+    gradcam_prediction *other = NULL, *from = predictions;
+    GC_TRY(gc_new_raw(&other, count, sizeof *other, error));
+    gradcam_prediction *to = other;
+    for (int shift = 0; shift < 32; shift += 8) {
+        size_t place[DIGITS + 1] = {0};
+        for (size_t i = 0; i < count; i++)
+            place[DIGITS - (key_of(from[i].logit) >> shift & (DIGITS - 1))]++;
+        for (int d = 1; d <= DIGITS; d++)
+            place[d] += place[d - 1];
+        for (size_t i = 0; i < count; i++)
+            to[place[DIGITS - 1 - (key_of(from[i].logit) >> shift & (DIGITS - 1))]++] = from[i];
+        gradcam_prediction *const swap = from;
+        from = to;
+        to = swap;
+    }
+    gc_free(other); /* an even number of passes ends in `predictions` */
+    return GRADCAM_OK;
 }
 
 /* The first sample of the batch; the others, where the model fixes a batch, stay empty. */
@@ -103,8 +136,7 @@ gradcam_status gc_predict(gradcam_explainer *e, gradcam_explanation *x, gradcam_
                                                  .logit = gc_floats(logits)[i],
                                                  .probability = probabilities[i]};
     gc_free(probabilities);
-    qsort(x->predictions, x->class_count, sizeof *x->predictions, better);
-    return GRADCAM_OK;
+    return rank(x->predictions, x->class_count, error);
 }
 
 /* ---- The flow ------------------------------------------------------------------------------- */
@@ -123,16 +155,16 @@ static gradcam_status begin(gradcam_explainer *e, gradcam_explanation **out, gra
     return gc_arena_create(&(*out)->arena, error);
 }
 
-/* A copy of the caller's pixels, or a grey field of the given size where there are none. */
+/* A copy of the caller's pixels. Without any, only the size is kept: rendering shows grey. */
 static gradcam_status take_pixels(gradcam_explanation *x, const uint8_t *rgb, int width, int height,
                                   gradcam_error *error)
 {
+    if (rgb == NULL) {
+        x->picture = (gc_picture){.width = width, .height = height};
+        return GRADCAM_OK;
+    }
     GC_TRY(gc_picture_alloc(&x->picture, width, height, NULL, error));
-    const size_t bytes = 3 * (size_t)width * (size_t)height;
-    if (rgb != NULL)
-        memcpy(x->picture.rgb, rgb, bytes);
-    else
-        memset(x->picture.rgb, 128, bytes);
+    memcpy(x->picture.rgb, rgb, 3 * (size_t)width * (size_t)height);
     return GRADCAM_OK;
 }
 
@@ -177,7 +209,7 @@ static gradcam_status take_input(gradcam_explainer *e, gradcam_explanation *x,
         return show_tensor(e, x, input->rgb, input->width, input->height, error);
     }
     if (input->path != NULL)
-        GC_TRY(gc_picture_read(&x->picture, input->path, NULL, error));
+        GC_TRY(gc_picture_read(&x->picture, input->path, &e->model->limits, error));
     else
         GC_TRY(take_pixels(x, input->rgb, input->width, input->height, error));
     return gc_feed_picture(e, x, error);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,17 @@ static gradcam_status settle_picture_input(gradcam_explainer *e, int width, int 
     return GRADCAM_OK;
 }
 
+/* Pictures and maps count their pixels with int. */
+static gradcam_status check_extents(const gc_tensor *type, const char *name, gradcam_error *error)
+{
+    char shape[GC_SHAPE_TEXT];
+    GC_FAIL_IF(!gc_tensor_is_valid(type) || gc_tensor_count(type) > INT_MAX, error,
+               GRADCAM_ERROR_LIMIT,
+               "the model's input '%s' has the shape %s; the limit is %d elements", name,
+               gc_shape_text(type, shape), INT_MAX);
+    return GRADCAM_OK;
+}
+
 static gradcam_status settle_shape(gradcam_explainer *e, const gradcam_explainer_options *options,
                                    gradcam_error *error)
 {
@@ -120,7 +132,7 @@ static gradcam_status settle_shape(gradcam_explainer *e, const gradcam_explainer
             "with a fixed one",
             name, gc_shape_text(type, shape), i);
     type->dtype = GC_FLOAT32;
-    return GRADCAM_OK;
+    return check_extents(type, name, error);
 }
 
 /* Values given one by one are for pixels in [0,1]. */
@@ -337,7 +349,8 @@ static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
                                    .feeds = &e->feed,
                                    .feed_count = 1,
                                    .heads = e->heads,
-                                   .head_count = e->head_count};
+                                   .head_count = e->head_count,
+                                   .strict = e->strict};
     int *values = NULL;
     GC_TRY(gc_runner_create(&e->runner, &setup, error));
     GC_TRY(gc_new(&values, (size_t)e->chosen_count + 1, sizeof *values, error));
@@ -414,6 +427,7 @@ gradcam_status gradcam_explainer_create(gradcam_explainer **explainer, gradcam_m
     GC_TRY(gc_new(explainer, 1, sizeof **explainer, error));
     (*explainer)->model = gc_model_retain(model);
     (*explainer)->threads = options->threads;
+    (*explainer)->strict = options->strict != 0;
     const gc_threads threads = gc_threads_begin(options->threads);
     const gradcam_status status = create(*explainer, options, error);
     gc_threads_end(&threads);

@@ -80,8 +80,7 @@ void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *opti
         values[i] = is_shown ? fminf(fmaxf(map->raw[i] / scale, lowest), 1.0f) : 0.0f;
 }
 
-/* A volume is shown as the strongest value along its depth. */
-static void project_slices(const gradcam_map *map, float *values)
+void gc_project_slices(const gradcam_map *map, float *values)
 {
     const int64_t slice = (int64_t)map->width * map->height;
     for (int64_t i = slice; i < gc_map_count(map); i++)
@@ -106,7 +105,7 @@ gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation
         status = gc_new_raw(seen, pixels, sizeof **seen, error);
     if (status == GRADCAM_OK) {
         gc_normalise_map(map, options, native);
-        project_slices(map, native);
+        gc_project_slices(map, native);
         status = gc_view_map_to_picture(&explanation->view, native, map->width, map->height,
                                         *values, seen != NULL ? *seen : NULL, error);
     }
@@ -172,14 +171,18 @@ static gradcam_status render(const gradcam_explanation *explanation, const gradc
         options->colormap == NULL && options->is_signed ? "bwr" : options->colormap;
     GC_TRY(gc_colormap_find(&colormap, name, error));
     GC_TRY(gc_explanation_picture_map(explanation, map, options, &values, &seen, error));
+    const size_t pixels = (size_t)picture->width * (size_t)picture->height;
     /* The middle of the colours is 0. */
-    for (int64_t i = 0; options->is_signed && i < (int64_t)picture->width * picture->height; i++)
+    for (size_t i = 0; options->is_signed && i < pixels; i++)
         values[i] = 0.5f + 0.5f * values[i];
-    if (output == GRADCAM_IMAGE_OVERLAY)
-        gc_overlay(picture->rgb, picture->width, picture->height, values, seen, colormap,
-                   options->alpha, rgb);
-    else
+    if (output == GRADCAM_IMAGE_OVERLAY) {
+        if (picture->rgb == NULL) /* a tensor alone was explained */
+            memset(rgb, 128, 3 * pixels);
+        gc_overlay(picture->rgb != NULL ? picture->rgb : rgb, picture->width, picture->height,
+                   values, seen, colormap, options->alpha, rgb);
+    } else {
         gc_heatmap(picture->width, picture->height, values, colormap, rgb);
+    }
     gc_free(values);
     gc_free(seen);
     return GRADCAM_OK;

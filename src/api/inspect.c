@@ -185,11 +185,14 @@ static gradcam_status inspect(gradcam_inspection *x, const char *path,
     gc_budget budget;
     gc_budget_init(&budget, model_options != NULL ? model_options->max_memory : 0);
     GC_TRY(gc_arena_create(&x->arena, error));
-    GC_TRY(gc_survey_file(&x->survey, path, error));
+    const gradcam_limits limits = gc_limits(model_options != NULL ? model_options->limits : NULL);
+    const gc_onnx_bounds bounds = {.budget = &budget, .limits = &limits};
+    GC_TRY(gc_limits_check(&limits, error));
+    GC_TRY(gc_survey_file(&x->survey, path, gc_limit_model(&limits), error));
     GC_TRY(gc_arena_string(x->arena, &x->info.path, path, strlen(path), error));
     x->info.macs = -1;
     GC_TRY(copy_survey(x, error));
-    gradcam_status status = gc_onnx_read_file(&graph, path, &budget, &found);
+    gradcam_status status = gc_onnx_read_file(&graph, path, &bounds, &found);
     if (status == GRADCAM_OK)
         status = gc_graph_remove_dead(graph, &found);
     const bool is_read = status == GRADCAM_OK;

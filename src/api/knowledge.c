@@ -13,8 +13,6 @@
 #include "api/objects.h"
 #include "picture/file.h"
 
-enum { MAX_TEXT_BYTES = 64 << 20 };
-
 static gradcam_status beside(gradcam_model *model, const char *name, const char **path,
                              gradcam_error *error)
 {
@@ -37,7 +35,7 @@ static gradcam_status labels_from_file(gradcam_model *model, const char *path, g
 {
     char *text = NULL;
     size_t size = 0;
-    GC_TRY(gc_file_read(path, MAX_TEXT_BYTES, &text, &size, error));
+    GC_TRY(gc_file_read(path, gc_limit_text(&model->limits), &text, &size, error));
     const bool is_json = size > 0 && text[strspn(text, " \t\r\n")] == '{';
     const gradcam_status status = is_json ? gc_labels_from_json(&model->labels, text, size, error)
                                           : gc_labels_from_text(&model->labels, text, size, error);
@@ -92,7 +90,7 @@ static gradcam_status preprocessing_from_file(gradcam_model *model, const char *
 {
     char *text = NULL;
     size_t size = 0;
-    GC_TRY(gc_file_read(path, MAX_TEXT_BYTES, &text, &size, error));
+    GC_TRY(gc_file_read(path, gc_limit_text(&model->limits), &text, &size, error));
     const gradcam_status status =
         gc_preprocessing_from_json(&model->preprocessing, text, size, error);
     gc_free(text);

@@ -49,23 +49,19 @@ static void peak_of_cell(const gradcam_explanation *x, gradcam_map *map)
 static gradcam_status find_peak(const gradcam_explanation *x, gradcam_map *map,
                                 gradcam_error *error)
 {
-    float *values = NULL;
+    float *values = NULL, value = 0.0f;
     map->peak_x = map->peak_y = -1;
     if (map->state != GRADCAM_MAP_OK)
         return GRADCAM_OK;
-    GC_TRY(gc_explanation_picture_map(x, map, NULL, &values, NULL, error));
-    const int width = x->picture.width;
-    const int64_t count = (int64_t)width * x->picture.height;
-    int64_t best = 0;
-    for (int64_t i = 1; i < count; i++)
-        if (values[i] > values[best])
-            best = i;
-    map->peak_x = (int)(best % width);
-    map->peak_y = (int)(best / width);
-    if (values[best] <= 0.0f)
-        peak_of_cell(x, map);
+    GC_TRY(gc_new(&values, (size_t)gc_map_count(map), sizeof *values, error));
+    gc_normalise_map(map, NULL, values);
+    gc_project_slices(map, values);
+    const gradcam_status status = gc_view_peak(&x->view, values, map->width, map->height,
+                                               &map->peak_x, &map->peak_y, &value, error);
     gc_free(values);
-    return GRADCAM_OK;
+    if (status == GRADCAM_OK && value <= 0.0f)
+        peak_of_cell(x, map);
+    return status;
 }
 
 gradcam_status gc_measure_map(const gradcam_explanation *x, gradcam_map *map, gradcam_error *error)

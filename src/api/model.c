@@ -55,9 +55,15 @@ static gradcam_status check_inputs(const gc_graph *graph, gradcam_error *error)
     return GRADCAM_OK;
 }
 
+void gradcam_limits_init(gradcam_limits *limits)
+{
+    memset(limits, 0, sizeof *limits);
+}
+
 static gradcam_status read_graph(gradcam_model *model, const char *path, gradcam_error *error)
 {
-    GC_TRY(gc_onnx_read_file(&model->graph, path, &model->budget, error));
+    const gc_onnx_bounds bounds = {.budget = &model->budget, .limits = &model->limits};
+    GC_TRY(gc_onnx_read_file(&model->graph, path, &bounds, error));
     gc_graph *const graph = model->graph;
     gradcam_status status = check_inputs(graph, error);
     if (status == GRADCAM_OK)
@@ -74,6 +80,8 @@ static gradcam_status load(gradcam_model *model, const char *path,
     GC_TRY(gc_arena_create(&model->arena, error));
     GC_TRY(gc_arena_string(model->arena, &model->path, path, strlen(path), error));
     gc_budget_init(&model->budget, options->max_memory);
+    model->limits = gc_limits(options->limits);
+    GC_TRY(gc_limits_check(&model->limits, error));
     GC_TRY(read_graph(model, path, error));
     GC_TRY(gc_packs_create(&model->packs, &model->budget, error));
     GC_TRY(gc_model_learn(model, options, error));

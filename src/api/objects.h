@@ -23,6 +23,7 @@ struct gradcam_model {
     gc_graph *graph;
     gc_packs *packs;
     gc_budget budget;
+    gradcam_limits limits; /* none of them zero */
     gc_labels labels;
     const char *labels_source; /* NULL: no labels */
     bool has_preprocessing;    /* the model's own files say how to feed it */
@@ -58,6 +59,7 @@ struct gradcam_explainer {
     float *planar;   /* N x C x H x W staging for NHWC inputs */
     int64_t classes; /* 0: not a classifier */
     int threads;
+    bool strict;
     double plan_ms;
 };
 
@@ -121,6 +123,9 @@ gradcam_status gc_explanation_picture_map(const gradcam_explanation *explanation
 void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *options, float *values);
 
 /** Range, state and hottest pixel of a map whose raw values are there. */
+/** Makes each of the first width x height values the strongest one along the depth of the map. */
+void gc_project_slices(const gradcam_map *map, float *values);
+
 gradcam_status gc_measure_map(const gradcam_explanation *x, gradcam_map *map, gradcam_error *error);
 
 /** Makes all maps of a request; the base input is set. */

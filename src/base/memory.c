@@ -6,9 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* One cache line, and the width of an AVX-512 register. */
 enum { ALIGNMENT = 64, CHUNK_SIZE = 64 * 1024 };
+
+/* Weights and activations are many small pages, each of which costs a fault when it is first
+ * touched and a slot of the TLB after that. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* What a thread copies or clears at once. */
+#define PIECE ((size_t)256 << 10)
 
 bool gc_multiply(size_t a, size_t b, size_t *product)
 {
@@ -22,9 +30,15 @@ gradcam_status gc_new_raw(void *out, size_t count, size_t size, gradcam_error *e
     size_t bytes = 0;
     if (!gc_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
         return gc_fail_memory(error, SIZE_MAX);
+    const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
     const size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    *block = aligned_alloc(ALIGNMENT, rounded);
-    return *block != NULL ? GRADCAM_OK : gc_fail_memory(error, bytes);
+    *block = aligned_alloc(alignment, rounded);
+    if (*block == NULL)
+        return gc_fail_memory(error, bytes);
+    /* Only a hint. Whole huge pages: what lies behind the last one is others' memory. */
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(*block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return GRADCAM_OK;
 }
 
 gradcam_status gc_new(void *out, size_t count, size_t size, gradcam_error *error)
@@ -33,6 +47,32 @@ gradcam_status gc_new(void *out, size_t count, size_t size, gradcam_error *error
     void *const block = *(void **)out;
     memset(block, 0, count * size);
     return GRADCAM_OK;
+}
+
+static size_t piece_count(size_t bytes)
+{
+    return (bytes + PIECE - 1) / PIECE;
+}
+
+static size_t piece_size(size_t bytes, size_t piece)
+{
+    return bytes - piece * PIECE < PIECE ? bytes - piece * PIECE : PIECE;
+}
+
+void gc_copy_bytes(void *to, const void *from, size_t bytes)
+{
+    const size_t pieces = piece_count(bytes);
+#pragma omp parallel for schedule(static) if (pieces > 1)
+    for (size_t i = 0; i < pieces; i++)
+        memcpy((char *)to + i * PIECE, (const char *)from + i * PIECE, piece_size(bytes, i));
+}
+
+void gc_clear_bytes(void *block, size_t bytes)
+{
+    const size_t pieces = piece_count(bytes);
+#pragma omp parallel for schedule(static) if (pieces > 1)
+    for (size_t i = 0; i < pieces; i++)
+        memset((char *)block + i * PIECE, 0, piece_size(bytes, i));
 }
 
 gradcam_status gc_grow(void *items, size_t *capacity, size_t count, size_t size,

@@ -21,6 +21,11 @@ gradcam_status gc_new_raw(void *out, size_t count, size_t size, gradcam_error *e
 gradcam_status gc_grow(void *items, size_t *capacity, size_t count, size_t size,
                        gradcam_error *error);
 
+/** As memcpy and memset to zero, for large blocks: on all threads, since the first touch of a page
+ *  costs more than the copy. */
+void gc_copy_bytes(void *to, const void *from, size_t bytes);
+void gc_clear_bytes(void *block, size_t bytes);
+
 /** Accepts NULL. */
 void gc_free(void *block);
 

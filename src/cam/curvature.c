@@ -107,7 +107,8 @@ static gradcam_status keep_points(work *w, int *fetches, gradcam_error *error)
     const gc_plan_request request = {.feeds = w->feeds,
                                      .feed_count = w->feed_count,
                                      .fetches = fetches,
-                                     .fetch_count = count + w->head_count};
+                                     .fetch_count = count + w->head_count,
+                                     .strict = true};
     GC_TRY(gc_plan_create(&w->plan, w->graph, w->setup->packs, &request, error));
     GC_TRY(fill_feeds(w, error));
     GC_TRY(gc_plan_forward(w->plan, error));
@@ -309,7 +310,8 @@ static gradcam_status differentiate(work *w, int layer, double step, float *prod
                                      .targets = w->heads,
                                      .target_count = w->head_count,
                                      .layers = &w->feeds[0].value,
-                                     .layer_count = 1};
+                                     .layer_count = 1,
+                                     .strict = true}; /* differences enlarge rounding */
     GC_TRY(gc_plan_create(&w->plan, w->graph, w->setup->packs, &request, error));
     GC_TRY(fill_feeds(w, error));
     GC_TRY(gc_runner_value(w->runner, layer, &a, error));

@@ -164,7 +164,8 @@ static gradcam_status make_plan(gc_runner *r, gradcam_error *error)
                                      .target_count = w->layer_count > 0 ? target_count : 0,
                                      .layers = w->layers,
                                      .layer_count = w->layer_count,
-                                     .guided = w->guided};
+                                     .guided = w->guided,
+                                     .strict = r->setup.strict};
     GC_TRY(gc_plan_create(&r->plan, r->setup.graph, r->setup.packs, &request, error));
     for (int h = 0, f = 0; h < r->setup.head_count; h++)
         r->heads[h].values =

@@ -32,7 +32,7 @@ void gc_target_find(gc_target *target, const gc_graph *graph, int output, bool a
     while (graph->values[value].producer >= 0) {
         node = &graph->nodes[graph->values[value].producer];
         target->activation = activation_of(node);
-        if (target->activation != GC_NO_ACTIVATION || !is_view(node))
+        if (target->activation != GC_NO_ACTIVATION || !is_view(node) || node->outputs[0] != value)
             break;
         value = node->inputs[0];
     }

@@ -84,7 +84,7 @@ static gradcam_status run(const gc_settings *settings, gradcam_error *error)
 }
 
 static const gc_option_table *const tables[] = {&gc_options_network, &gc_options_picture,
-                                                &gc_options_report, NULL};
+                                                &gc_options_limits, &gc_options_report, NULL};
 
 const gc_command gc_command_classify = {
     .name = "classify",

@@ -8,8 +8,9 @@
 
 /** Everything the command line can say. A command reads what its option tables can set. */
 typedef struct gc_settings {
-    gc_texts arguments; /* what is not an option: the model, then pictures */
-    gradcam_model_options model;
+    gc_texts arguments;          /* what is not an option: the model, then pictures */
+    gradcam_model_options model; /* whose limits are these: */
+    gradcam_limits limits;
     gradcam_explainer_options explainer;
     gradcam_render_options render;
     const char *output, *input_npy;
@@ -27,6 +28,7 @@ void gc_settings_init(gc_settings *settings);
 void gc_settings_free(gc_settings *settings);
 
 extern const gc_option_table gc_options_network; /* --labels, --size, --preset, --threads ... */
+extern const gc_option_table gc_options_limits;  /* --max-memory, --max-nodes ... */
 extern const gc_option_table gc_options_layer;   /* --layer */
 extern const gc_option_table gc_options_method;  /* --method, --target, --smooth ... */
 extern const gc_option_table gc_options_picture; /* --input-npy, --top */

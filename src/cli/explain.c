@@ -116,13 +116,9 @@ static const gc_option output_rows[] = {
 static const gc_option_table output_table = {"Output", output_rows,
                                              sizeof output_rows / sizeof output_rows[0]};
 
-static const gc_option_table *const tables[] = {&output_table,
-                                                &gc_options_method,
-                                                &gc_options_layer,
-                                                &gc_options_network,
-                                                &gc_options_picture,
-                                                &gc_options_report,
-                                                NULL};
+static const gc_option_table *const tables[] = {
+    &output_table,       &gc_options_method, &gc_options_layer,  &gc_options_network,
+    &gc_options_picture, &gc_options_limits, &gc_options_report, NULL};
 
 /* ---- Preparing ------------------------------------------------------------------------------ */
 

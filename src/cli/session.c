@@ -20,13 +20,14 @@ void gc_side_inputs_free(gc_side_inputs *inputs)
 }
 
 /* "NAME=FILE.npy", which the option has checked. */
-static gradcam_status read_input(gc_side_inputs *inputs, const char *text, gradcam_error *error)
+static gradcam_status read_input(gc_side_inputs *inputs, const char *text,
+                                 const gradcam_limits *limits, gradcam_error *error)
 {
     const char *const sign = strrchr(text, '=');
     const size_t i = inputs->count++;
     GC_TRY(gc_new(&inputs->names[i], (size_t)(sign - text) + 1, 1, error));
     memcpy(inputs->names[i], text, (size_t)(sign - text));
-    GC_TRY(gc_npy_read_numbers(&inputs->arrays[i], sign + 1, error));
+    GC_TRY(gc_npy_read_numbers(&inputs->arrays[i], sign + 1, limits, error));
     inputs->items[i] = (gradcam_side_input){.name = inputs->names[i],
                                             .rank = inputs->arrays[i].rank,
                                             .values = inputs->arrays[i].numbers};
@@ -43,7 +44,7 @@ gradcam_status gc_side_inputs_read(gc_side_inputs *inputs, const gc_settings *se
     GC_TRY(gc_new(&inputs->arrays, texts->count, sizeof *inputs->arrays, error));
     GC_TRY(gc_new(&inputs->names, texts->count, sizeof *inputs->names, error));
     for (size_t i = 0; i < texts->count; i++)
-        GC_TRY(read_input(inputs, texts->items[i], error));
+        GC_TRY(read_input(inputs, texts->items[i], &settings->limits, error));
     options->inputs = inputs->items;
     options->input_count = inputs->count;
     return GRADCAM_OK;
@@ -81,15 +82,15 @@ void gc_session_close(gc_session *session)
     gradcam_model_destroy(&session->model);
 }
 
-static gradcam_status explain_tensor(const gc_session *session, const char *path,
+static gradcam_status explain_tensor(const gc_session *session, const gc_settings *settings,
                                      const char *picture, const gradcam_request *request,
                                      gradcam_explanation **explanation, gradcam_error *error)
 {
     gc_array tensor = {0};
     gc_picture shown = {0};
-    gradcam_status status = gc_npy_read(&tensor, path, error);
+    gradcam_status status = gc_npy_read(&tensor, settings->input_npy, &settings->limits, error);
     if (status == GRADCAM_OK && picture != NULL)
-        status = gc_picture_read(&shown, picture, NULL, error);
+        status = gc_picture_read(&shown, picture, &settings->limits, error);
     gradcam_input input = {.rgb = shown.rgb,
                            .width = shown.width,
                            .height = shown.height,
@@ -109,6 +110,6 @@ gradcam_status gc_session_explain(const gc_session *session, const gc_settings *
 {
     const gradcam_input input = {.path = picture};
     if (settings->input_npy != NULL)
-        return explain_tensor(session, settings->input_npy, picture, request, explanation, error);
+        return explain_tensor(session, settings, picture, request, explanation, error);
     return gradcam_explain(session->explainer, &input, request, explanation, error);
 }

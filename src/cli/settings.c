@@ -15,6 +15,8 @@ void gc_settings_init(gc_settings *settings)
 {
     *settings = (gc_settings){.top = 5, .npy_kind = GRADCAM_NPY_RAW};
     gradcam_model_options_init(&settings->model);
+    gradcam_limits_init(&settings->limits);
+    settings->model.limits = &settings->limits;
     gradcam_explainer_options_init(&settings->explainer);
     gradcam_render_options_init(&settings->render);
     gradcam_request_init(&settings->request);
@@ -40,8 +42,8 @@ static gradcam_status set_input(const gc_option *option, const char *value, void
     return gc_set_list(option, value, settings, error);
 }
 
-/* "4G": binary units. */
-static gradcam_status set_max_memory(const gc_option *option, const char *value, void *settings,
+/* "4G": binary units. For uint64_t. */
+static gradcam_status set_size_limit(const gc_option *option, const char *value, void *settings,
                                      gradcam_error *error)
 {
     static const char units[] = "KMGT";
@@ -54,7 +56,22 @@ static gradcam_status set_max_memory(const gc_option *option, const char *value,
     GC_FAIL_IF(!is_size || !(bytes >= 1.0) || bytes > 0x1p62, error, GRADCAM_ERROR_ARGUMENT,
                "--%s: '%s' is not a size such as 500M or 4G (K, M, G, T: times 1024).",
                option->name, value);
-    ((gc_settings *)settings)->model.max_memory = (uint64_t)bytes;
+    *(uint64_t *)((char *)settings + option->offset) = (uint64_t)bytes;
+    return GRADCAM_OK;
+}
+
+/* For uint64_t. */
+static gradcam_status set_count_limit(const gc_option *option, const char *value, void *settings,
+                                      gradcam_error *error)
+{
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long count = strtoull(value, &end, 10);
+    GC_FAIL_IF(value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || count < 1 ||
+                   (double)count > option->maximum,
+               error, GRADCAM_ERROR_ARGUMENT, "--%s: '%s' is not a whole number from 1 to %.0f.",
+               option->name, value, option->maximum);
+    *(uint64_t *)((char *)settings + option->offset) = count;
     return GRADCAM_OK;
 }
 
@@ -255,9 +272,28 @@ static const gc_option network_rows[] = {
     {"std", 0, "A,B,C", .set = set_std, .help = "Divides what --mean leaves"},
     {"threads", 0, "N", .set = gc_set_integer, AT(explainer.threads), .maximum = THREAD_LIMIT,
      .help = "Threads; default 0: one a core"},
-    {"max-memory", 0, "SIZE", .set = set_max_memory,
+    {"strict", 0, NULL, .set = gc_set_int_switch, AT(explainer.strict),
+     .help = "Convolve directly only: no Winograd, which is faster and rounds more"},
+};
+
+static const gc_option limit_rows[] = {
+    {"max-memory", 0, "SIZE", .set = set_size_limit, AT(model.max_memory),
      .help = "Most that weights, activations and gradients may take together, such as 500M or 4G; "
              "default: four fifths of the machine's memory"},
+    {"max-pixels", 0, "N", .set = set_count_limit, AT(limits.picture_pixels), .maximum = 1e12,
+     .help = "Most pixels of a picture; default 268435456"},
+    {"max-picture", 0, "SIZE", .set = set_size_limit, AT(limits.picture_bytes),
+     .help = "Largest picture file; default 1G"},
+    {"max-model", 0, "SIZE", .set = set_size_limit, AT(limits.model_bytes),
+     .help = "Largest model file, and file of external data; default 64G"},
+    {"max-text", 0, "SIZE", .set = set_size_limit, AT(limits.text_bytes),
+     .help = "Largest file of labels, and JSON file beside the model; default 64M"},
+    {"max-array", 0, "SIZE", .set = set_size_limit, AT(limits.array_bytes),
+     .help = "Largest .npy file; default 4G"},
+    {"max-nodes", 0, "N", .set = set_count_limit, AT(limits.nodes), .maximum = 1e8,
+     .help = "Most nodes of a model, with functions called and loops unrolled; default 1000000"},
+    {"max-depth", 0, "N", .set = set_count_limit, AT(limits.depth), .maximum = 256,
+     .help = "How deep functions may call functions and sub-graphs lie in sub-graphs; default 32"},
 };
 
 static const gc_option layer_rows[] = {
@@ -297,6 +333,7 @@ static const gc_option report_rows[] = {
     }
 
 const gc_option_table gc_options_network = TABLE("Model and input", network_rows);
+const gc_option_table gc_options_limits = TABLE("Limits for untrusted files", limit_rows);
 const gc_option_table gc_options_layer = TABLE("Layer and score", layer_rows);
 const gc_option_table gc_options_method = TABLE("Method and target", method_rows);
 const gc_option_table gc_options_picture = TABLE("Pictures and predictions", picture_rows);

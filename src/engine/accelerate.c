@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes that oneDNN takes. One row per operator; a row may decline. */
+/* Nodes that are planned in another way than by their operator's own kernel, most by oneDNN. One
+ * row per operator; a row may decline. */
 #include "engine/build.h"
 
 #include <string.h>
@@ -7,15 +8,6 @@
 static gc_call call_of(const gc_plan *plan, const gc_node *node, gradcam_error *error)
 {
     return (gc_call){.graph = plan->graph, .node = node, .error = error};
-}
-
-static void finish(gc_plan *plan, int node)
-{
-    const gc_node *const n = &plan->graph->nodes[node];
-    for (int i = 0; i < n->input_count; i++)
-        if (n->inputs[i] != GC_ABSENT)
-            gc_item_read(plan, n->inputs[i]);
-    plan->is_done[node] = true;
 }
 
 /* ---- Convolution ---------------------------------------------------------------------------- */
@@ -65,8 +57,10 @@ static gradcam_status fused_kernel(gc_plan *plan, int node, gc_conv_spec *spec, 
                                    gc_kernel **kernel, int *dst_slot, gradcam_error *error)
 {
     *dst_slot = GC_NO_SLOT;
+    const int src = plan->graph->nodes[node].inputs[0];
     gc_fusion_find(plan, node, true, fusion);
     use_posts(spec, fusion);
+    gc_conv_rank_ways(plan, src, fusion->residual, fusion->output, spec);
     GC_TRY(gc_dnnl_conv(plan->dnnl, plan->packs, spec, kernel, error));
     if (fusion->residual == GC_ABSENT && (*kernel != NULL || fusion->post_count == 0))
         return GRADCAM_OK;
@@ -80,6 +74,7 @@ static gradcam_status fused_kernel(gc_plan *plan, int node, gc_conv_spec *spec, 
     }
     gc_fusion_find(plan, node, false, fusion);
     use_posts(spec, fusion);
+    gc_conv_rank_ways(plan, src, GC_ABSENT, fusion->output, spec);
     GC_TRY(gc_dnnl_conv(plan->dnnl, plan->packs, spec, kernel, error));
     if (*kernel != NULL || fusion->post_count == 0)
         return GRADCAM_OK;
@@ -105,9 +100,9 @@ static gradcam_status add_conv(gc_plan *plan, int node, const gc_fusion *fusion,
                           plan->items[fusion->output].slots[layout], error));
     /* The padding channels come out as act(0), which is not always 0. */
     GC_TRY(gc_step_clear(plan, fusion->output, error));
-    finish(plan, node);
+    gc_node_is_planned(plan, node);
     for (int i = 0; i < fusion->node_count; i++)
-        finish(plan, fusion->nodes[i]);
+        gc_node_is_planned(plan, fusion->nodes[i]);
     return GRADCAM_OK;
 }
 
@@ -177,7 +172,7 @@ static gradcam_status pool(gc_plan *plan, int node, bool *taken, gradcam_error *
     }
     GC_TRY(gc_step_kernel(plan, kernel, src_slot, GC_NO_SLOT, GC_NO_SLOT,
                           plan->items[n->outputs[0]].slots[layout], error));
-    finish(plan, node);
+    gc_node_is_planned(plan, node);
     *taken = true;
     return GRADCAM_OK;
 }
@@ -259,7 +254,7 @@ static gradcam_status matmul(gc_plan *plan, int node, bool *taken, gradcam_error
     }
     GC_TRY(gc_step_kernel(plan, kernel, slots[0], slots[1], slots[2],
                           plan->items[n->outputs[0]].slots[GC_LAYOUT_PLAIN], error));
-    finish(plan, node);
+    gc_node_is_planned(plan, node);
     *taken = true;
     return GRADCAM_OK;
 }
@@ -272,10 +267,13 @@ gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_err
         const char *op;
         gradcam_status (*plan)(gc_plan *plan, int node, bool *taken, gradcam_error *error);
     } rows[] = {{"AveragePool", pool},
+                {"BatchNormalization", gc_forward_affine},
+                {"Concat", gc_forward_concat},
                 {"Conv", conv},
                 {"Gemm", matmul},
                 {"MatMul", matmul},
-                {"MaxPool", pool}};
+                {"MaxPool", pool},
+                {"Mul", gc_forward_gate}};
     const gc_node *const n = &plan->graph->nodes[node];
     *taken = false;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !plan->plain && n->domain[0] == '\0';

@@ -110,6 +110,7 @@ static gradcam_status conv_backward(gc_plan *plan, const gc_node *node, bool *ta
     int src_slot = GC_NO_SLOT, item = 0;
     if (plan->plain || strcmp(node->op, "Conv") != 0 || !gc_conv_spec_of(plan, node, &spec))
         return GRADCAM_OK;
+    gc_conv_rank_backward_ways(plan, gc_gradient_item(plan, node->outputs[0]), &spec);
     GC_TRY(gc_dnnl_conv_backward(plan->dnnl, plan->packs, &spec, &kernel, error));
     if (kernel == NULL)
         return GRADCAM_OK;

@@ -8,8 +8,25 @@ gradcam_status gc_slot_add(gc_plan *plan, size_t bytes, int *slot, gradcam_error
     GC_TRY(gc_grow(&plan->slots, &plan->slot_capacity, (size_t)plan->slot_count + 1,
                    sizeof *plan->slots, error));
     *slot = plan->slot_count++;
-    plan->slots[*slot] = (gc_slot){.bytes = bytes, .first = -1, .last = -1};
+    plan->slots[*slot] = (gc_slot){.bytes = bytes, .first = -1, .last = -1, .parent = GC_NO_SLOT};
     return GRADCAM_OK;
+}
+
+gradcam_status gc_slot_add_part(gc_plan *plan, int parent, size_t at, size_t bytes, int *slot,
+                                gradcam_error *error)
+{
+    GC_TRY(gc_slot_add(plan, bytes, slot, error));
+    plan->slots[*slot].parent = parent;
+    plan->slots[*slot].at = at;
+    plan->slots[parent].has_parts = true;
+    return GRADCAM_OK;
+}
+
+void gc_slot_pin(gc_plan *plan, int slot)
+{
+    plan->slots[slot].is_pinned = true;
+    if (plan->slots[slot].parent != GC_NO_SLOT)
+        gc_slot_pin(plan, plan->slots[slot].parent);
 }
 
 /* The step being planned is the last one added. */
@@ -24,12 +41,16 @@ static void touch(gc_plan *plan, int slot)
     if (plan->phase == GC_PHASE_SETUP ||
         (plan->phase == GC_PHASE_BACKWARD && plan->steps[s->first].phase != GC_PHASE_BACKWARD))
         s->is_pinned = true;
+    if (s->parent != GC_NO_SLOT)
+        touch(plan, s->parent);
 }
 
 bool gc_slot_is_free_after(const gc_plan *plan, int slot, int own_reads)
 {
     const gc_slot *const s = &plan->slots[slot];
-    return s->fixed == NULL && !s->is_pinned && s->readers_left <= own_reads;
+    /* A whole and its parts are read under each other's names. */
+    return s->fixed == NULL && !s->is_pinned && s->parent == GC_NO_SLOT && !s->has_parts &&
+           s->readers_left <= own_reads;
 }
 
 /* ---- Items ---------------------------------------------------------------------------------- */
@@ -55,6 +76,14 @@ static size_t bytes_in(const gc_item *item, gc_layout layout)
     return gc_tensor_bytes(&t);
 }
 
+static gradcam_status new_slot(gc_plan *plan, int item, gc_layout layout, int *slot,
+                               gradcam_error *error)
+{
+    if (gc_concat_hosts(plan, item, layout))
+        return gc_concat_slot(plan, item, slot, error);
+    return gc_slot_add(plan, bytes_in(&plan->items[item], layout), slot, error);
+}
+
 static void settle(gc_plan *plan, gc_item *item, gc_layout layout, int slot)
 {
     item->slots[layout] = slot;
@@ -65,7 +94,7 @@ gradcam_status gc_item_place(gc_plan *plan, int item, gc_layout layout, int slot
                              gradcam_error *error)
 {
     if (slot == GC_NO_SLOT)
-        GC_TRY(gc_slot_add(plan, bytes_in(&plan->items[item], layout), &slot, error));
+        GC_TRY(new_slot(plan, item, layout, &slot, error));
     gc_item *const it = &plan->items[item];
     it->home = layout;
     it->exists = true;
@@ -84,6 +113,15 @@ void gc_item_read(gc_plan *plan, int item)
         if (!counted)
             plan->slots[it->slots[i]].readers_left--;
     }
+}
+
+void gc_node_is_planned(gc_plan *plan, int node)
+{
+    const gc_node *const n = &plan->graph->nodes[node];
+    for (int i = 0; i < n->input_count; i++)
+        if (n->inputs[i] != GC_ABSENT)
+            gc_item_read(plan, n->inputs[i]);
+    plan->is_done[node] = true;
 }
 
 bool gc_item_can_lie(const gc_item *item, gc_layout layout)
@@ -109,17 +147,22 @@ static gradcam_status add_reorder(gc_plan *plan, int item, gc_layout layout, int
 {
     const gc_layout from = plan->items[item].home;
     const int from_slot = plan->items[item].slots[from];
-    gc_kernel *kernel = NULL;
-    GC_TRY(gc_slot_add(plan, bytes_in(&plan->items[item], layout), slot, error));
-    GC_TRY(gc_dnnl_reorder(&plan->items[item].type, from, layout, &kernel, error));
+    gc_step *step = NULL;
+    gc_tensor type = plan->items[item].type;
+    GC_TRY(new_slot(plan, item, layout, slot, error));
     /* A constant is converted once, when the plan is made. */
     const gc_phase phase = plan->phase;
     const gc_node *const node = plan->node;
     plan->node = NULL;
     if (plan->slots[from_slot].fixed != NULL)
         plan->phase = GC_PHASE_SETUP;
-    const gradcam_status status =
-        gc_step_kernel(plan, kernel, from_slot, GC_NO_SLOT, GC_NO_SLOT, *slot, error);
+    const gradcam_status status = gc_step_add(plan, GC_STEP_RELAYOUT, 2, &step, error);
+    if (status == GRADCAM_OK) {
+        type.layout = from;
+        gc_step_set(plan, step, 0, &type, from_slot);
+        type.layout = layout;
+        gc_step_set(plan, step, 1, &type, *slot);
+    }
     plan->phase = phase;
     plan->node = node;
     return status;

@@ -21,6 +21,9 @@ typedef struct gc_slot {
     bool is_pinned;   /**< Lives from the first step to the end. */
     int readers_left; /**< Reads that are still to be planned, by all items that live here. */
     void *fixed;      /**< Memory from elsewhere (constants); NULL: in the plan's block. */
+    int parent;       /**< The slot that this one is a part of, from byte `at` on, or GC_NO_SLOT. */
+    size_t at;
+    bool has_parts;
 } gc_slot;
 
 typedef struct gc_item {
@@ -40,8 +43,13 @@ typedef enum gc_step_kind {
     GC_STEP_ADD,      /**< tensors[2] = tensors[0] + tensors[1] */
     GC_STEP_ZERO,     /**< tensors[0] = 0 */
     GC_STEP_GUIDE,    /**< tensors[1] = tensors[0], only its positive part where plan->is_guided */
+    GC_STEP_AFFINE,   /**< tensors[1] = step->affine of tensors[0] (and tensors[2]) */
+    GC_STEP_RELAYOUT, /**< tensors[1] = tensors[0], in another layout */
     GC_STEP_CLEAR     /**< Zero the channels of tensors[0] that only pad a block. */
 } gc_step_kind;
+
+/** y = scale x + offset a channel, see affine.c. */
+typedef struct gc_affine gc_affine;
 
 typedef struct gc_step {
     gc_step_kind kind;
@@ -49,6 +57,7 @@ typedef struct gc_step {
     const gc_node *node; /**< For profiles; NULL: a reorder or another step of the planner's. */
     const gc_op *op;
     gc_call call;
+    const gc_affine *affine;
     gc_kernel *kernel; /**< Owned. */
     int kernel_slots[GC_ARG_COUNT];
     /* The tensors of the step with the slots their data comes from (GC_NO_SLOT: absent). */
@@ -65,7 +74,7 @@ struct gc_plan {
     gc_packs *packs;
     gc_dnnl *dnnl;
     gc_arena *arena;
-    bool plain;
+    bool plain, strict;
     bool can_guide, is_guided;
     gc_item *items; /**< Activations of all values, then their gradients, then temporaries. */
     int item_count;
@@ -84,6 +93,8 @@ struct gc_plan {
     bool *is_done;       /**< Nodes that are planned or absorbed. */
     int *uses;           /**< Reads of each value by nodes and outputs. */
     int (*readers)[2]; /**< The first two nodes that read each value; valid where `uses` says so. */
+    int *hosts;        /**< Per value: the node number of its Concat, or GC_ABSENT (concat.c). */
+    int *host_slots;   /**< Per node: the slot of a Concat that hosts its parts. */
     void *block;
     size_t block_bytes;
     gc_tensor *feeds, *fetches, *gradients, *seeds;
@@ -100,6 +111,13 @@ static inline int gc_gradient_item(const gc_plan *plan, int value)
 {
     return plan->value_count + value;
 }
+
+/** A slot within another one, which lives at least as long. */
+gradcam_status gc_slot_add_part(gc_plan *plan, int parent, size_t at, size_t bytes, int *slot,
+                                gradcam_error *error);
+
+/** Keeps the slot's bytes from the first step to the end. */
+void gc_slot_pin(gc_plan *plan, int slot);
 
 /** Gives an item its home in a new slot, or in an existing one (`slot` not GC_NO_SLOT). */
 gradcam_status gc_item_place(gc_plan *plan, int item, gc_layout layout, int slot,
@@ -167,8 +185,36 @@ gradcam_status gc_forward_plain(gc_plan *plan, int node, gradcam_error *error);
 /** Plans one node with oneDNN, absorbing what follows it where possible. *taken tells. */
 gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_error *error);
 
+/** Plans a BatchNormalization with constant parameters and the rectifier behind it as one step. */
+gradcam_status gc_forward_affine(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+/** Plans the product of an activation and one factor a channel. */
+gradcam_status gc_forward_gate(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+
+void gc_affine_run(const gc_affine *affine, const gc_tensor *from, const gc_tensor *to,
+                   const gc_tensor *factors);
+
+/** Plans a Concat whose parts lie where they belong already, see concat.c. */
+gradcam_status gc_forward_concat(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+
+/** Finds the Concat in whose result each value may be computed. */
+gradcam_status gc_concat_find_hosts(gc_plan *plan, gradcam_error *error);
+
+/** Is there one for the item in the layout, and the part of its slot for a value. */
+bool gc_concat_hosts(const gc_plan *plan, int item, gc_layout layout);
+gradcam_status gc_concat_slot(gc_plan *plan, int value, int *slot, gradcam_error *error);
+
+/** Marks a node as planned, and its inputs as read. */
+void gc_node_is_planned(gc_plan *plan, int node);
+
 /** The oneDNN form of a Conv; false where it is none (weights that are not constant, ...). */
 bool gc_conv_spec_of(gc_plan *plan, const gc_node *node, gc_conv_spec *spec);
+
+/** Sets the ways that a convolution from value `src` to `dst` (with `residual` added, or GC_ABSENT)
+ *  should try, the one with the least estimated time first (ways.c). */
+void gc_conv_rank_ways(const gc_plan *plan, int src, int residual, int dst, gc_conv_spec *spec);
+
+/** The same for the gradient of a convolution's result, item `gradient`. */
+void gc_conv_rank_backward_ways(const gc_plan *plan, int gradient, gc_conv_spec *spec);
 
 /** Plans all nodes of the region backward, from the seeds of the request's targets. */
 gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,

@@ -54,7 +54,8 @@ static gradcam_status settle_outputs(gc_plan *plan, node_plan *p, gradcam_error 
         p->slots[at] = GC_NO_SLOT;
         if (value == GC_ABSENT)
             continue;
-        const int reused = o == 0 ? slot_to_reuse(plan, p) : GC_NO_SLOT;
+        const bool is_part = gc_concat_hosts(plan, value, p->operands[at].layout);
+        const int reused = o == 0 && !is_part ? slot_to_reuse(plan, p) : GC_NO_SLOT;
         GC_TRY(gc_item_place(plan, value, p->operands[at].layout, reused, error));
         p->slots[at] = plan->items[value].slots[p->operands[at].layout];
     }
@@ -110,9 +111,6 @@ gradcam_status gc_forward_plain(gc_plan *plan, int index, gradcam_error *error)
         GC_TRY(add_step(plan, &p, error));
         GC_TRY(gc_step_clear(plan, p.node->outputs[0], error));
     }
-    for (int i = 0; i < p.node->input_count; i++)
-        if (p.node->inputs[i] != GC_ABSENT)
-            gc_item_read(plan, p.node->inputs[i]);
-    plan->is_done[index] = true;
+    gc_node_is_planned(plan, index);
     return GRADCAM_OK;
 }

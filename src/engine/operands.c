@@ -47,7 +47,8 @@ static gc_layout choose_elementwise(const gc_plan *plan, const gc_node *node)
     return layout;
 }
 
-/* Joining whole blocks of channels is joining along physical axis 1. */
+/* Joining whole blocks of channels is joining along physical axis 1; so is joining channels-last
+ * images, seen as matrices of positions x channels. */
 static gc_layout choose_concat(const gc_plan *plan, const gc_node *node)
 {
     gc_layout layout = GC_LAYOUT_PLAIN;
@@ -55,9 +56,9 @@ static gc_layout choose_concat(const gc_plan *plan, const gc_node *node)
         return GC_LAYOUT_PLAIN;
     for (int i = 0; i < node->input_count; i++) {
         const gc_item *const item = &plan->items[node->inputs[i]];
-        if (!gc_item_can_lie(item, GC_LAYOUT_BLOCKED8) || item->home == GC_LAYOUT_LAST)
+        if (!gc_item_can_lie(item, GC_LAYOUT_LAST))
             return GC_LAYOUT_PLAIN;
-        if (item->home != GC_LAYOUT_PLAIN)
+        if (item->home == GC_LAYOUT_LAST || layout == GC_LAYOUT_PLAIN)
             layout = item->home;
     }
     for (int i = 0; i < node->input_count; i++)
@@ -136,6 +137,21 @@ static gradcam_status elementwise_operand(gc_plan *plan, gc_layout layout, const
     return GRADCAM_OK;
 }
 
+/* Axis 1 counts the channels, or blocks of them, and what lies between two of its steps is
+ * contiguous. */
+static gc_tensor concat_view(const gc_tensor *type)
+{
+    gc_tensor view = gc_tensor_physical(type);
+    if (type->layout != GC_LAYOUT_LAST)
+        return view;
+    const int last = view.rank - 1;
+    for (int i = 1; i < last; i++)
+        view.dims[0] *= view.dims[i];
+    view.dims[1] = view.dims[last];
+    view.rank = 2;
+    return view;
+}
+
 gradcam_status gc_operand_for(gc_plan *plan, const gc_op *op, int value, bool gradient,
                               gc_layout layout, const gc_tensor *result, gc_operand *operand,
                               gradcam_error *error)
@@ -156,6 +172,6 @@ gradcam_status gc_operand_for(gc_plan *plan, const gc_op *op, int value, bool gr
     operand->layout = layout;
     operand->view.layout = layout;
     if (op->layouts == GC_OP_PLAIN) /* Concat */
-        operand->view = gc_tensor_physical(&operand->view);
+        operand->view = concat_view(&operand->view);
     return GRADCAM_OK;
 }

@@ -82,7 +82,7 @@ gradcam_status gc_place_slots(gc_plan *plan, size_t *bytes, gradcam_error *error
         status = gc_new(&meeting, (size_t)plan->slot_count, sizeof(placed *), error);
     if (status == GRADCAM_OK) {
         for (int s = 0; s < plan->slot_count; s++)
-            if (plan->slots[s].fixed == NULL &&
+            if (plan->slots[s].fixed == NULL && plan->slots[s].parent == GC_NO_SLOT &&
                 (plan->slots[s].first >= 0 || plan->slots[s].is_pinned))
                 all[count++] = wish(plan, s);
         qsort(all, (size_t)count, sizeof *all, larger_first);

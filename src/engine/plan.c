@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/relayout.h"
+
 /* ---- What must be kept ---------------------------------------------------------------------- */
 
 /* Values that depend on a layer (forward sweep) and lead to the target (backward sweep). */
@@ -41,9 +43,13 @@ static void keep_region(gc_plan *plan)
 {
     const gc_graph *const g = plan->graph;
     for (int n = 0; n < g->node_count; n++) {
-        bool is_in = false;
+        bool is_in = false, reaches = false;
         for (int o = 0; o < g->nodes[n].output_count; o++)
             is_in |= g->nodes[n].outputs[o] != GC_ABSENT && plan->in_region[g->nodes[n].outputs[o]];
+        /* No gradient goes through what computes a layer, which may then be fused into it. */
+        for (int i = 0; i < g->nodes[n].input_count; i++)
+            reaches |= g->nodes[n].inputs[i] != GC_ABSENT && plan->in_region[g->nodes[n].inputs[i]];
+        is_in = is_in && reaches;
         for (int i = 0; is_in && i < g->nodes[n].input_count; i++)
             if (g->nodes[n].inputs[i] != GC_ABSENT)
                 plan->is_kept[g->nodes[n].inputs[i]] = true;
@@ -101,7 +107,7 @@ static gradcam_status add_feeds(gc_plan *plan, const gc_plan_request *request, g
         plan->items[v].readers_left++; /* the caller may run again without filling it again */
         GC_TRY(gc_item_place(plan, v, GC_LAYOUT_PLAIN, GC_NO_SLOT, error));
         plan->feed_slots[i] = plan->items[v].slots[GC_LAYOUT_PLAIN];
-        plan->slots[plan->feed_slots[i]].is_pinned = true;
+        gc_slot_pin(plan, plan->feed_slots[i]);
     }
     return GRADCAM_OK;
 }
@@ -114,7 +120,7 @@ static gradcam_status export_item(gc_plan *plan, int item, gc_tensor *tensor, in
 {
     GC_TRY(gc_item_need(plan, item, GC_LAYOUT_PLAIN, slot, error));
     *tensor = plan->items[item].type;
-    plan->slots[*slot].is_pinned = true;
+    gc_slot_pin(plan, *slot);
     return GRADCAM_OK;
 }
 
@@ -213,6 +219,7 @@ static gradcam_status make_tables(gc_plan *plan, const gc_plan_request *request,
                         error));
     GC_TRY(gc_count_uses(plan->graph, &plan->uses, error));
     GC_TRY(list_readers(plan, error));
+    GC_TRY(gc_concat_find_hosts(plan, error));
     if (request->target_count > 0) {
         GC_TRY(find_region(plan, request, error));
         GC_TRY(check_layers(plan, request, error));
@@ -247,7 +254,11 @@ static gradcam_status build(gc_plan *plan, const gc_graph *graph, const gc_plan_
 static void *address(const gc_plan *plan, int slot)
 {
     const gc_slot *const s = &plan->slots[slot];
-    return s->fixed != NULL ? s->fixed : (char *)plan->block + s->offset;
+    if (s->fixed != NULL)
+        return s->fixed;
+    if (s->parent != GC_NO_SLOT)
+        return (char *)address(plan, s->parent) + s->at;
+    return (char *)plan->block + s->offset;
 }
 
 static void bind_step(gc_plan *plan, gc_step *step)
@@ -338,6 +349,12 @@ static gradcam_status run_step(const gc_plan *plan, gc_step *step, gradcam_error
     case GC_STEP_GUIDE:
         guide(plan, step);
         return GRADCAM_OK;
+    case GC_STEP_AFFINE:
+        gc_affine_run(step->affine, &step->tensors[0], &step->tensors[1], &step->tensors[2]);
+        return GRADCAM_OK;
+    case GC_STEP_RELAYOUT:
+        gc_relayout(&step->tensors[0], &step->tensors[1]);
+        return GRADCAM_OK;
     case GC_STEP_CLEAR:
         clear_padding(&step->tensors[0]);
         return GRADCAM_OK;
@@ -361,6 +378,7 @@ gradcam_status gc_plan_create(gc_plan **plan, const gc_graph *graph, gc_packs *p
     GC_TRY(gc_new(plan, 1, sizeof **plan, error));
     (*plan)->packs = packs;
     (*plan)->plain = request->plain;
+    (*plan)->strict = request->strict;
     (*plan)->can_guide = request->guided;
     gradcam_status status = build(*plan, graph, request, error);
     if (status == GRADCAM_OK)
@@ -438,13 +456,14 @@ gradcam_status gc_plan_run_step(gc_plan *plan, int step, gradcam_error *error)
 
 const char *gc_plan_step_text(const gc_plan *plan, int step, char text[GC_STEP_TEXT])
 {
-    static const char *const kinds[] = {"plain", "plain", "oneDNN", "add",
-                                        "zero",  "guide", "clear"};
+    static const char *const kinds[] = {"plain", "plain",  "oneDNN",   "add",  "zero",
+                                        "guide", "affine", "relayout", "clear"};
     static const char *const phases[] = {"setup", "forward", "backward"};
     const gc_step *const s = &plan->steps[step];
     const char *const op = s->node != NULL ? s->node->op : "reorder";
     const char *const name = s->node != NULL ? s->node->name : "";
-    snprintf(text, GC_STEP_TEXT, "%s %s %s %s", phases[s->phase], op, kinds[s->kind], name);
+    const char *const kind = s->kernel != NULL ? gc_kernel_name(s->kernel) : kinds[s->kind];
+    snprintf(text, GC_STEP_TEXT, "%s %s %s %s", phases[s->phase], op, kind, name);
     return text;
 }
 

@@ -24,6 +24,7 @@ typedef struct gc_plan_request {
     const int *layers; /**< Values whose gradients are wanted; the targets depend on them. */
     int layer_count;
     bool guided; /**< gc_plan_set_guided will be used. */
+    bool strict; /**< No algorithm that rounds more than a direct convolution (Winograd's). */
     bool plain;  /**< Only the plain kernels, no fusion: the reference in tests. */
 } gc_plan_request;
 

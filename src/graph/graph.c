@@ -10,6 +10,7 @@ gradcam_status gc_graph_create(gc_graph **graph, gradcam_error *error)
 {
     GC_TRY(gc_new(graph, 1, sizeof **graph, error));
     (*graph)->producer = "";
+    (*graph)->most_nodes = (int)gc_limits(NULL).nodes;
     const gradcam_status status = gc_arena_create(&(*graph)->arena, error);
     if (status != GRADCAM_OK)
         gc_graph_destroy(graph);
@@ -475,6 +476,8 @@ gradcam_status gc_graph_clone(gc_graph **copy, const gc_graph *graph, gradcam_er
     (*copy)->metadata_count = graph->metadata_count;
     (*copy)->producer = graph->producer;
     (*copy)->ir_version = graph->ir_version;
+    (*copy)->most_nodes = graph->most_nodes;
+    (*copy)->budget = graph->budget;
     const gradcam_status status = clone_into(*copy, graph, error);
     if (status != GRADCAM_OK)
         gc_graph_destroy(copy);

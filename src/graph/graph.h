@@ -12,6 +12,7 @@
 #ifndef GC_GRAPH_GRAPH_H
 #define GC_GRAPH_GRAPH_H
 
+#include "base/limits.h"
 #include "graph/tensor.h"
 
 typedef enum gc_attr_type {
@@ -94,6 +95,8 @@ typedef struct gc_graph {
     int metadata_count;
     const char *producer; /**< "pytorch 1.13.0", or "". */
     int64_t ir_version;
+    int most_nodes;    /**< That unrolling may make. */
+    gc_budget *budget; /**< Counts what folding makes; NULL: no limit. */
 } gc_graph;
 
 gradcam_status gc_graph_create(gc_graph **graph, gradcam_error *error);

@@ -173,6 +173,7 @@ void gc_strides(int rank, const int64_t *dims, int64_t *strides)
 struct gc_constant {
     gc_tensor tensor;
     atomic_int holds;
+    gc_budget *budget; /* that counts its bytes; NULL: none */
 };
 
 gradcam_status gc_constant_create(gc_constant **constant, gc_tensor *tensor, gradcam_error *error)
@@ -182,6 +183,11 @@ gradcam_status gc_constant_create(gc_constant **constant, gc_tensor *tensor, gra
     atomic_init(&(*constant)->holds, 1);
     tensor->data = NULL;
     return GRADCAM_OK;
+}
+
+void gc_constant_charge(gc_constant *constant, gc_budget *budget)
+{
+    constant->budget = budget;
 }
 
 gc_constant *gc_constant_retain(gc_constant *constant)
@@ -195,6 +201,7 @@ void gc_constant_release(gc_constant *constant)
 {
     if (constant != NULL &&
         atomic_fetch_sub_explicit(&constant->holds, 1, memory_order_acq_rel) == 1) {
+        gc_budget_give(constant->budget, gc_tensor_bytes(&constant->tensor));
         gc_tensor_free(&constant->tensor);
         gc_free(constant);
     }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/memory.h"
 
 enum { GC_MAX_RANK = 8 };
@@ -121,6 +122,9 @@ typedef struct gc_constant gc_constant;
 
 /** Takes over tensor->data (from gc_tensor_alloc) on success. The count starts at 1. */
 gradcam_status gc_constant_create(gc_constant **constant, gc_tensor *tensor, gradcam_error *error);
+
+/** The bytes of the tensor are counted in `budget` already, and go back to it at the end. */
+void gc_constant_charge(gc_constant *constant, gc_budget *budget);
 gc_constant *gc_constant_retain(gc_constant *constant);
 void gc_constant_release(gc_constant *constant);
 const gc_tensor *gc_constant_tensor(const gc_constant *constant);

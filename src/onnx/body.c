@@ -233,12 +233,15 @@ static gradcam_status read_body(gc_builder *b, const gc_scope *outer, const char
                                 gc_bytes bytes, const gc_body **body)
 {
     reader r = {.b = b, .scope = *outer, .bytes = bytes};
+    const int most = (int)b->source->limits.depth;
     r.scope.outer = outer;
     r.scope.prefix = prefix;
     r.scope.depth = outer->depth + 1;
     r.scope.names = NULL;
-    GC_FAIL_IF(r.scope.depth > GC_MAX_CALLS, b->error, GRADCAM_ERROR_LIMIT,
-               "sub-graphs lie within each other more than %d deep", GC_MAX_CALLS);
+    GC_FAIL_IF(r.scope.depth > most, b->error, GRADCAM_ERROR_LIMIT,
+               "sub-graphs lie within each other %d deep or deeper; the limit is %d (--max-depth, "
+               "depth)",
+               r.scope.depth, most);
     const gradcam_status status = read_all(&r);
     gc_map_destroy(&r.scope.names);
     gc_free(r.inputs);

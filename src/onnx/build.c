@@ -48,8 +48,10 @@ static gradcam_status fresh_name(gc_builder *b, const gc_scope *scope, const cha
 
 static gradcam_status add_value(gc_builder *b, const char *name, int *index)
 {
-    GC_FAIL_IF(b->graph->value_count >= GC_MAX_VALUES, b->error, GRADCAM_ERROR_LIMIT,
-               "the model has more than %d values", GC_MAX_VALUES);
+    GC_FAIL_IF(
+        b->graph->value_count >= gc_build_most_values(b), b->error, GRADCAM_ERROR_LIMIT,
+        "the model has more than %d values, %d times the limit for nodes (--max-nodes, nodes)",
+        gc_build_most_values(b), GC_MAX_VALUES_PER_NODE);
     return gc_graph_add_value(b->graph, name, index, b->error);
 }
 

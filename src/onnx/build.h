@@ -7,14 +7,12 @@
 #include "graph/graph.h"
 #include "onnx/tensor.h"
 
-/** Counts above these are no network but an attack. */
+/** Counts above these are no network but an attack; for nodes and nesting see gradcam_limits. */
 enum {
-    GC_MAX_NODES = 1000000,
-    GC_MAX_VALUES = 4000000,
-    GC_MAX_INPUTS = 4096,    /**< Of the graph, without initializers. */
-    GC_MAX_OPERANDS = 65536, /**< Inputs or outputs of one node. */
-    GC_MAX_ATTRS = 256,      /**< Of one node. */
-    GC_MAX_CALLS = 32        /**< Functions that call functions, sub-graphs in sub-graphs. */
+    GC_MAX_VALUES_PER_NODE = 4, /**< On the average, of the most nodes that a model may have. */
+    GC_MAX_INPUTS = 4096,       /**< Of the graph, without initializers. */
+    GC_MAX_OPERANDS = 65536,    /**< Inputs or outputs of one node. */
+    GC_MAX_ATTRS = 256          /**< Of one node. */
 };
 
 /** A part of the file that is read later. */
@@ -47,6 +45,12 @@ typedef struct gc_builder {
     size_t refusal_count, refusal_capacity;
     gradcam_error *error;
 } gc_builder;
+
+/** How many values the model may have. */
+static inline int gc_build_most_values(const gc_builder *builder)
+{
+    return builder->graph->most_nodes * GC_MAX_VALUES_PER_NODE;
+}
 
 /** What names mean: in the main graph, or in one call of a function. */
 typedef struct gc_scope {

@@ -125,8 +125,8 @@ static gradcam_status read_elements(int file, uint64_t offset, gc_tensor *tensor
     return GRADCAM_OK;
 }
 
-static gradcam_status read_place(int file, const place *p, gc_budget *budget, gc_tensor *tensor,
-                                 gradcam_error *error)
+static gradcam_status read_place(int file, const place *p, const gc_source *source,
+                                 gc_tensor *tensor, gradcam_error *error)
 {
     struct stat info;
     char shape[GC_SHAPE_TEXT];
@@ -138,11 +138,14 @@ static gradcam_status read_place(int file, const place *p, gc_budget *budget, gc
                "%s of shape %s has %" PRIu64 " bytes of external data; %" PRIu64 " were expected",
                gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), p->length, expected);
     const uint64_t size = (uint64_t)info.st_size;
+    const gc_file_limit limit = gc_limit_model(&source->limits);
+    if (size > limit.bytes)
+        return gc_limit_exceeded(limit, p->location, size, error);
     GC_FAIL_IF(p->offset > size || expected > size - p->offset, error, GRADCAM_ERROR_MODEL,
                "external data file '%s' has %" PRIu64 " bytes; %" PRIu64 " at offset %" PRIu64
                " were expected",
                p->location, size, expected, p->offset);
-    GC_TRY(gc_budget_take(budget, gc_tensor_bytes(tensor), "the weights", error));
+    GC_TRY(gc_budget_take(source->budget, gc_tensor_bytes(tensor), "the weights", error));
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
     return read_elements(file, p->offset, tensor, error);
 }
@@ -164,7 +167,7 @@ gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_sour
     free(path);
     GC_FAIL_IF(file < 0, error, GRADCAM_ERROR_FILE, "external data file '%s': %s", p.location,
                strerror(errno));
-    const gradcam_status status = read_place(file, &p, source->budget, tensor, error);
+    const gradcam_status status = read_place(file, &p, source, tensor, error);
     close(file);
     return status;
 }

@@ -147,6 +147,7 @@ static gradcam_status call_function(gc_builder *b, const gc_scope *outer, const 
                                     const function *f)
 {
     char text[GC_NODE_TEXT];
+    const int most = (int)b->source->limits.depth;
     gc_scope scope = {.main_names = outer->main_names,
                       .imports = f->header->opset_import,
                       .import_count = f->header->n_opset_import,
@@ -155,8 +156,9 @@ static gradcam_status call_function(gc_builder *b, const gc_scope *outer, const 
                       .defaults = &f->defaults,
                       .depth = outer->depth + 1};
     gc_node_text(b->graph, call, text);
-    GC_FAIL_IF(scope.depth > GC_MAX_CALLS, b->error, GRADCAM_ERROR_LIMIT,
-               "functions call each other more than %d deep", GC_MAX_CALLS);
+    GC_FAIL_IF(scope.depth > most, b->error, GRADCAM_ERROR_LIMIT,
+               "functions call each other %d deep or deeper; the limit is %d (--max-depth, depth)",
+               scope.depth, most);
     GC_TRY(make_prefix(b, call, &scope.prefix));
     GC_TRY(gc_map_create(&scope.names, b->error));
     gradcam_status status = expand(b, &scope, f);

@@ -153,8 +153,10 @@ static size_t count_pieces(const gc_pieces *pieces, uint64_t number)
 static gradcam_status new_slots(gc_builder *b, const gc_pieces *rest, uint64_t number, int **slots)
 {
     const size_t count = count_pieces(rest, number);
-    GC_FAIL_IF(count > GC_MAX_VALUES, b->error, GRADCAM_ERROR_LIMIT,
-               "the graph has %zu inputs or outputs; the limit is %d", count, GC_MAX_VALUES);
+    GC_FAIL_IF(count > (size_t)gc_build_most_values(b), b->error, GRADCAM_ERROR_LIMIT,
+               "the graph has %zu inputs or outputs; the limit is %d, %d times that for nodes "
+               "(--max-nodes, nodes)",
+               count, gc_build_most_values(b), GC_MAX_VALUES_PER_NODE);
     return gc_arena_new(b->graph->arena, slots, count, sizeof **slots, b->error);
 }
 

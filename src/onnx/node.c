@@ -138,8 +138,9 @@ static gradcam_status check_node(gc_builder *b, const GcOnnx__Node *node)
     const char *const name = gc_text(node->name);
     GC_FAIL_IF(gc_text(node->op_type)[0] == '\0', b->error, GRADCAM_ERROR_MODEL,
                "node '%s' has no operator type", name);
-    GC_FAIL_IF(++b->node_total > GC_MAX_NODES, b->error, GRADCAM_ERROR_LIMIT,
-               "the model has more than %d nodes", GC_MAX_NODES);
+    GC_FAIL_IF(++b->node_total > b->graph->most_nodes, b->error, GRADCAM_ERROR_LIMIT,
+               "the model has %d nodes or more; the limit is %d (--max-nodes, nodes)",
+               b->node_total, b->graph->most_nodes);
     GC_FAIL_IF(node->n_input > GC_MAX_OPERANDS || node->n_output > GC_MAX_OPERANDS, b->error,
                GRADCAM_ERROR_LIMIT,
                "node '%s' (%s) has %zu inputs and %zu outputs; the limit is "

@@ -130,6 +130,10 @@ static gradcam_status read_source(gc_graph **graph, const gc_source *source, gra
     gc_bytes main_graph = {NULL, 0};
     gc_pieces functions = {NULL, 0, 0};
     gradcam_status status = gc_graph_create(&b.graph, &local);
+    if (status == GRADCAM_OK) {
+        b.graph->most_nodes = (int)source->limits.nodes;
+        b.graph->budget = source->budget;
+    }
     if (status == GRADCAM_OK)
         status = read_parts(&b, source->bytes, &main_graph, &functions);
     gc_functions_close(&b);
@@ -151,7 +155,7 @@ static gradcam_status read_source(gc_graph **graph, const gc_source *source, gra
 gradcam_status gc_onnx_read(gc_graph **graph, const void *bytes, size_t size, const char *folder,
                             gradcam_error *error)
 {
-    const gc_source source = {.bytes = {bytes, size}, .folder = folder};
+    const gc_source source = {.bytes = {bytes, size}, .folder = folder, .limits = gc_limits(NULL)};
     *graph = NULL;
     GC_FAIL_IF(size == 0, error, GRADCAM_ERROR_MODEL, "the model is empty (0 bytes)");
     return read_source(graph, &source, error);
@@ -167,16 +171,18 @@ static gradcam_status folder_of(const char *path, char **folder, gradcam_error *
     return GRADCAM_OK;
 }
 
-gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gc_budget *budget,
+gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, const gc_onnx_bounds *bounds,
                                  gradcam_error *error)
 {
     gc_source source;
     char *folder = NULL;
     *graph = NULL;
     GC_TRY(folder_of(path, &folder, error));
-    gradcam_status status = gc_source_open(&source, path, error);
+    const gradcam_limits limits = gc_limits(bounds != NULL ? bounds->limits : NULL);
+    gradcam_status status = gc_source_open(&source, path, gc_limit_model(&limits), error);
     source.folder = folder;
-    source.budget = budget;
+    source.limits = limits;
+    source.budget = bounds != NULL ? bounds->budget : NULL;
     if (status == GRADCAM_OK)
         status = read_source(graph, &source, error);
     gc_source_close(&source);
@@ -187,7 +193,7 @@ gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gc_budget *
 gradcam_status gc_onnx_read_tensor(gc_tensor *tensor, const void *bytes, size_t size,
                                    gradcam_error *error)
 {
-    const gc_source source = {.bytes = {bytes, size}};
+    const gc_source source = {.bytes = {bytes, size}, .limits = gc_limits(NULL)};
     gc_tensor_message message;
     *tensor = (gc_tensor){.rank = -1};
     gradcam_status status = gc_tensor_message_open(&message, source.bytes, error);

@@ -12,10 +12,16 @@
 #include "base/budget.h"
 #include "graph/graph.h"
 
-/** @param budget counts the weights; NULL: no limit. They are not given back.
+/** What a model may ask for. */
+typedef struct gc_onnx_bounds {
+    gc_budget *budget; /**< Counts constants; NULL: no limit. The weights are not given back. */
+    const gradcam_limits *limits; /**< NULL: the defaults. */
+} gc_onnx_bounds;
+
+/** @param bounds NULL: no budget, default limits.
  *  @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL, _UNSUPPORTED, _LIMIT, _MEMORY. The message
  *  names the file. */
-gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, gc_budget *budget,
+gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, const gc_onnx_bounds *bounds,
                                  gradcam_error *error);
 
 /** @param folder where external data lies; NULL: there must be none. */

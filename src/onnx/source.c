@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static gradcam_status map(gc_source *source, int file, gradcam_error *error)
+static gradcam_status map(gc_source *source, int file, gc_file_limit limit, gradcam_error *error)
 {
     struct stat info;
     GC_FAIL_IF(fstat(file, &info) != 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
@@ -17,6 +17,8 @@ static gradcam_status map(gc_source *source, int file, gradcam_error *error)
     GC_FAIL_IF(info.st_size == 0, error, GRADCAM_ERROR_MODEL, "the file is empty");
     GC_FAIL_IF((uintmax_t)info.st_size > PTRDIFF_MAX, error, GRADCAM_ERROR_LIMIT,
                "the file is too large for this machine");
+    if ((uint64_t)info.st_size > limit.bytes)
+        return gc_limit_exceeded(limit, "too large", (uint64_t)info.st_size, error);
     void *const bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
     GC_FAIL_IF(bytes == MAP_FAILED, error,
                errno == ENOMEM ? GRADCAM_ERROR_MEMORY : GRADCAM_ERROR_FILE, "%s", strerror(errno));
@@ -25,13 +27,14 @@ static gradcam_status map(gc_source *source, int file, gradcam_error *error)
     return GRADCAM_OK;
 }
 
-gradcam_status gc_source_open(gc_source *source, const char *path, gradcam_error *error)
+gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit limit,
+                              gradcam_error *error)
 {
     *source = (gc_source){.folder = NULL};
     /* O_NONBLOCK: a named pipe must not hang us; it is refused below. */
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     GC_FAIL_IF(file < 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
-    const gradcam_status status = map(source, file, error);
+    const gradcam_status status = map(source, file, limit, error);
     close(file);
     return status;
 }

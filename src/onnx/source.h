@@ -4,18 +4,21 @@
 #define GC_ONNX_SOURCE_H
 
 #include "base/budget.h"
+#include "base/limits.h"
 #include "onnx/wire.h"
 
 typedef struct gc_source {
     gc_bytes bytes;
-    const char *folder; /**< Of external data; NULL: there is none. */
-    gc_budget *budget;  /**< Counts weights; NULL: no limit. */
+    const char *folder;    /**< Of external data; NULL: there is none. */
+    gc_budget *budget;     /**< Counts weights; NULL: no limit. */
+    gradcam_limits limits; /**< None of them zero. */
     bool is_mapped;
 } gc_source;
 
 /** Maps a regular file. The mapping follows the file: whoever cuts it short meanwhile ends the
  *  process. */
-gradcam_status gc_source_open(gc_source *source, const char *path, gradcam_error *error);
+gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit limit,
+                              gradcam_error *error);
 void gc_source_close(gc_source *source);
 
 /** The pages wholly inside [begin, end) are not needed again soon: they leave resident memory. */

@@ -238,12 +238,13 @@ static gradcam_status survey_source(surveyor *s, gc_bytes bytes)
     return keep(s);
 }
 
-gradcam_status gc_survey_file(gc_survey *survey, const char *path, gradcam_error *error)
+gradcam_status gc_survey_file(gc_survey *survey, const char *path, gc_file_limit limit,
+                              gradcam_error *error)
 {
     gc_source source;
     *survey = (gc_survey){0};
     surveyor s = {.survey = survey, .error = error};
-    gradcam_status status = gc_source_open(&source, path, error);
+    gradcam_status status = gc_source_open(&source, path, limit, error);
     if (status == GRADCAM_OK)
         status = survey_source(&s, source.bytes);
     gc_source_close(&source);

@@ -3,6 +3,7 @@
 #ifndef GC_ONNX_SURVEY_H
 #define GC_ONNX_SURVEY_H
 
+#include "base/limits.h"
 #include "graph/tensor.h"
 
 typedef struct gc_survey_value {
@@ -36,7 +37,8 @@ typedef struct gc_survey {
                                               stored. */
 } gc_survey;
 
-gradcam_status gc_survey_file(gc_survey *survey, const char *path, gradcam_error *error);
+gradcam_status gc_survey_file(gc_survey *survey, const char *path, gc_file_limit limit,
+                              gradcam_error *error);
 void gc_survey_free(gc_survey *survey);
 
 #endif

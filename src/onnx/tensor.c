@@ -148,7 +148,7 @@ void gc_onnx_convert(gc_tensor *tensor, size_t first, const uint8_t *bytes, size
 {
     if (is_verbatim(tensor->dtype)) {
         const size_t size = gc_onnx_element_size(tensor->dtype);
-        memcpy((uint8_t *)tensor->data + first * size, bytes, count * size);
+        gc_copy_bytes((uint8_t *)tensor->data + first * size, bytes, count * size);
         return;
     }
     if (gc_dtype_is_float(tensor->dtype))

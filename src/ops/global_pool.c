@@ -38,15 +38,16 @@ static bool is_large(gc_spatial v)
 
 /* ---- Average. Channels of one block are adjacent. ---- */
 
-enum { WIDTH = 16, CHUNK = 256 };
+enum { WIDTH = 16, MOST = 64, CHUNK = 256 };
 
 /* Adds up `positions` rows of `width` adjacent channels. Float sums of a chunk of positions go to
  * double ones, which keeps both speed and digits. */
-static void add_up(const float *x, int64_t positions, int64_t step, int64_t width, double *total)
+static inline void add_up(const float *x, int64_t positions, int64_t step, int64_t width,
+                          double *total)
 {
     for (int64_t begin = 0; begin < positions; begin += CHUNK) {
         const int64_t end = begin + CHUNK < positions ? begin + CHUNK : positions;
-        float sum[WIDTH] = {0};
+        float sum[MOST] = {0};
         for (int64_t s = begin; s < end; s++)
             for (int64_t i = 0; i < width; i++)
                 sum[i] += x[s * step + i];
@@ -55,19 +56,16 @@ static void add_up(const float *x, int64_t positions, int64_t step, int64_t widt
     }
 }
 
-/* The whole width as a constant, which the compiler turns into registers. */
-static void average_block(const float *x, gc_spatial v, float *y)
-{
-    double total[WIDTH] = {0};
-    add_up(x, v.spatial, v.inner, WIDTH, total);
-    for (int64_t i = 0; i < WIDTH; i++)
-        y[i] = (float)(total[i] / (double)v.spatial);
-}
-
+/* Widths that are constants become registers. */
 static void average_part(const float *x, gc_spatial v, int64_t width, float *y)
 {
-    double total[WIDTH] = {0};
-    add_up(x, v.spatial, v.inner, width, total);
+    double total[MOST] = {0};
+    if (width == MOST)
+        add_up(x, v.spatial, v.inner, MOST, total);
+    else if (width == WIDTH)
+        add_up(x, v.spatial, v.inner, WIDTH, total);
+    else
+        add_up(x, v.spatial, v.inner, width, total);
     for (int64_t i = 0; i < width; i++)
         y[i] = (float)(total[i] / (double)v.spatial);
 }
@@ -86,26 +84,23 @@ static float average_row(const float *x, int64_t count)
     return (float)(total / (double)count);
 }
 
-static void average(const float *x, gc_spatial v, float *y)
-{
-    if (v.inner == 1)
-        *y = average_row(x, v.spatial);
-    for (int64_t i = 0; v.inner > 1 && i < v.inner; i += WIDTH) {
-        if (v.inner - i >= WIDTH)
-            average_block(x + i, v, y + i);
-        else
-            average_part(x + i, v, v.inner - i, y + i);
-    }
-}
-
 static gradcam_status forward_average(const gc_call *call)
 {
     const gc_spatial v = gc_spatial_of(call->inputs[0]);
     const float *const x = gc_floats(call->inputs[0]);
     float *const y = gc_floats(call->outputs[0]);
+    const int64_t width = v.inner >= 4 * MOST ? MOST : WIDTH;
+    const int64_t parts = (v.inner + width - 1) / width;
 #pragma omp parallel for schedule(static) if (is_large(v))
-    for (int64_t o = 0; o < v.outer; o++)
-        average(x + o * v.spatial * v.inner, v, y + o * v.inner);
+    for (int64_t p = 0; p < v.outer * parts; p++) {
+        const int64_t o = p / parts, i = p % parts * width;
+        const float *const row = x + o * v.spatial * v.inner;
+        if (v.inner == 1)
+            y[o] = average_row(row, v.spatial);
+        else
+            average_part(row + i, v, v.inner - i < width ? v.inner - i : width,
+                         y + o * v.inner + i);
+    }
     return GRADCAM_OK;
 }
 

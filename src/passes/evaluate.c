@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "passes/evaluate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* More than any real constant; a hostile file can ask for petabytes with one ConstantOfShape. */
@@ -39,6 +40,7 @@ gradcam_status gc_operands_init(gc_operands *operands, gc_call *call, const gc_g
 
 static gradcam_status check_operands(const gc_call *call, const gc_op *op)
 {
+    char text[GC_SHAPE_TEXT];
     if (op == NULL)
         return gc_op_fail(call, GRADCAM_ERROR_UNSUPPORTED, "the operator is not supported");
     for (int i = 0; i < op->min_inputs; i++)
@@ -47,6 +49,10 @@ static gradcam_status check_operands(const gc_call *call, const gc_op *op)
     for (int i = 0; i < call->input_count; i++)
         if (call->inputs[i] != NULL && call->inputs[i]->rank < 0)
             return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "the shape of input %d is not known", i);
+    for (int i = 0; i < call->input_count; i++)
+        if (call->inputs[i] != NULL && !gc_tensor_is_valid(call->inputs[i]))
+            return gc_op_fail(call, GRADCAM_ERROR_SHAPE, "input %d would have the shape %s", i,
+                              gc_shape_text(call->inputs[i], text));
     if (op->max_inputs >= 0 && call->input_count > op->max_inputs)
         return gc_op_fail(call, GRADCAM_ERROR_MODEL, "%d inputs, at most %d are defined",
                           call->input_count, op->max_inputs);
@@ -86,8 +92,8 @@ gradcam_status gc_infer_node(gc_graph *graph, const gc_node *node, gc_operands *
 bool gc_is_foldable(const gc_graph *graph, const gc_node *node)
 {
     if (strcmp(node->op, "Shape") == 0 || strcmp(node->op, "Size") == 0) {
-        const gc_tensor *const type = &graph->values[node->inputs[0]].type;
-        return gc_tensor_is_valid(type);
+        const int v = node->input_count > 0 ? node->inputs[0] : GC_ABSENT;
+        return v != GC_ABSENT && gc_tensor_is_valid(&graph->values[v].type);
     }
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] != GC_ABSENT && graph->values[node->inputs[i]].constant == NULL)
@@ -95,18 +101,37 @@ bool gc_is_foldable(const gc_graph *graph, const gc_node *node)
     return true;
 }
 
+static gradcam_status allocate_output(const gc_call *call, gc_budget *budget, gc_tensor *t)
+{
+    char node[GC_NODE_TEXT], what[GC_NODE_TEXT + 32];
+    if (gc_tensor_bytes(t) > max_constant_bytes)
+        return gc_op_fail(call, GRADCAM_ERROR_LIMIT, "a constant of %zu bytes; at most %zu",
+                          gc_tensor_bytes(t), max_constant_bytes);
+    snprintf(what, sizeof what, "%s: a constant", gc_node_text(call->graph, call->node, node));
+    GC_TRY(gc_budget_take(budget, gc_tensor_bytes(t), what, call->error));
+    const gradcam_status status = gc_tensor_alloc(t, call->error);
+    if (status != GRADCAM_OK)
+        gc_budget_give(budget, gc_tensor_bytes(t));
+    return status;
+}
+
 static gradcam_status allocate(const gc_call *call)
 {
-    for (int o = 0; o < call->output_count; o++) {
-        gc_tensor *const t = call->outputs[o];
-        if (t == NULL)
-            continue;
-        if (gc_tensor_bytes(t) > max_constant_bytes)
-            return gc_op_fail(call, GRADCAM_ERROR_LIMIT, "a constant of %zu bytes; at most %zu",
-                              gc_tensor_bytes(t), max_constant_bytes);
-        GC_TRY(gc_tensor_alloc(t, call->error));
-    }
+    for (int o = 0; o < call->output_count; o++)
+        if (call->outputs[o] != NULL)
+            GC_TRY(allocate_output(call, call->graph->budget, call->outputs[o]));
     return GRADCAM_OK;
+}
+
+/* Outputs that were allocated and not kept. */
+static void drop_outputs(gc_operands *operands, int count, gc_budget *budget)
+{
+    for (int o = 0; o < count; o++) {
+        gc_tensor *const t = &operands->outputs[o];
+        if (t->data != NULL)
+            gc_budget_give(budget, gc_tensor_bytes(t));
+        gc_tensor_free(t);
+    }
 }
 
 static gradcam_status run(gc_call *call, const gc_op *op)
@@ -127,6 +152,7 @@ static gradcam_status keep(gc_graph *graph, const gc_node *node, gc_operands *op
             continue;
         gc_constant *constant = NULL;
         GC_TRY(gc_constant_create(&constant, &operands->outputs[o], error));
+        gc_constant_charge(constant, graph->budget);
         gc_value *const value = &graph->values[node->outputs[o]];
         gc_constant_release(value->constant);
         value->constant = constant;
@@ -148,7 +174,6 @@ gradcam_status gc_evaluate_node(gc_graph *graph, const gc_node *node, gc_operand
         status = run(&call, op);
     if (status == GRADCAM_OK)
         status = keep(graph, node, operands, error);
-    for (int o = 0; o < node->output_count; o++)
-        gc_tensor_free(&operands->outputs[o]);
+    drop_outputs(operands, node->output_count, graph->budget);
     return status;
 }

@@ -16,6 +16,9 @@
  *  first node and how many there are), or that have more or fewer inputs than their row allows. */
 gradcam_status gc_check_supported(const gc_graph *graph, gradcam_error *error);
 
+/** The second half of that. Passes that look at nodes before shapes are known rely on it. */
+gradcam_status gc_check_operands(const gc_graph *graph, gradcam_error *error);
+
 /** Runs every node that has only constant inputs and turns its outputs into constants. */
 gradcam_status gc_fold_constants(gc_graph *graph, gradcam_error *error);
 

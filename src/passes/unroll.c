@@ -13,7 +13,9 @@
 #include "passes/evaluate.h"
 #include "passes/passes.h"
 
-enum { MAX_TURNS = 1024, MAX_NODES = 1000000, MAX_SEQUENCE = 512 };
+/* Turns of one loop, and of all loops together; and how often a node may be moved to make room. */
+enum { MAX_TURNS = 1024, MAX_ALL_TURNS = 16384, MAX_SEQUENCE = 512 };
+static const int64_t max_moves = 1 << 27;
 
 static const char turn_name[] = "gradcam_turn";
 
@@ -21,7 +23,11 @@ typedef struct unroller {
     gc_graph *graph;
     gc_operands *operands;
     gradcam_error *error;
-    int *map; /* of the body that is copied: its values to the graph's */
+    int *map;   /* of the body that is copied: its values to the graph's; others to themselves */
+    int *bound; /* values that the map takes to others */
+    size_t bound_count, bound_room;
+    int turns; /* of all loops so far */
+    int64_t moves;
 } unroller;
 
 static bool is_op(const gc_node *node, const char *op)
@@ -81,6 +87,33 @@ static gradcam_status add_simple(unroller *u, const char *name, const char *op, 
     return GRADCAM_OK;
 }
 
+/* ---- The map of a body ---------------------------------------------------------------------- */
+
+static gradcam_status bind(unroller *u, int value, int to)
+{
+    GC_TRY(gc_grow(&u->bound, &u->bound_room, u->bound_count + 1, sizeof *u->bound, u->error));
+    u->bound[u->bound_count++] = value;
+    u->map[value] = to;
+    return GRADCAM_OK;
+}
+
+/* As many steps as the last body has values, not as many as the graph has. */
+static void begin_map(unroller *u)
+{
+    for (size_t i = 0; i < u->bound_count; i++)
+        u->map[u->bound[i]] = u->bound[i];
+    u->bound_count = 0;
+}
+
+/* Bodies hold no other values than those that the file names. */
+static gradcam_status create_map(unroller *u)
+{
+    GC_TRY(gc_new(&u->map, (size_t)u->graph->value_count, sizeof *u->map, u->error));
+    for (int v = 0; v < u->graph->value_count; v++)
+        u->map[v] = v;
+    return GRADCAM_OK;
+}
+
 /* Values that stand in the graph already get a copy for each further time. */
 static gradcam_status instantiate(unroller *u, int value, int turn)
 {
@@ -92,7 +125,9 @@ static gradcam_status instantiate(unroller *u, int value, int turn)
         return GRADCAM_OK;
     GC_TRY(
         gc_arena_format(u->graph->arena, &name, u->error, "%s[%d]", v.name, u->graph->value_count));
-    return gc_graph_add_value(u->graph, name, &u->map[value], u->error);
+    int made = 0;
+    GC_TRY(gc_graph_add_value(u->graph, name, &made, u->error));
+    return bind(u, value, made);
 }
 
 static int mapped(const unroller *u, int value)
@@ -126,16 +161,6 @@ static gradcam_status copy_body(unroller *u, const gc_body *body, int turn)
 {
     for (int n = 0; n < body->node_count; n++)
         GC_TRY(copy_node(u, &body->nodes[n], turn));
-    return GRADCAM_OK;
-}
-
-static gradcam_status begin_map(unroller *u)
-{
-    gc_free(u->map);
-    u->map = NULL;
-    GC_TRY(gc_new(&u->map, (size_t)u->graph->value_count, sizeof *u->map, u->error));
-    for (int v = 0; v < u->graph->value_count; v++)
-        u->map[v] = v;
     return GRADCAM_OK;
 }
 
@@ -180,9 +205,9 @@ static gradcam_status expand_if(unroller *u, const gc_node *node, bool *is_done)
     const gc_body *const body = body_of(node, name);
     const int captures = first_capture(node, name, 1);
     GC_TRY(check_bodies(u, node, body, node->output_count));
-    GC_TRY(begin_map(u));
+    begin_map(u);
     for (int i = 0; i < body->capture_count; i++)
-        u->map[body->captures[i]] = node->inputs[captures + i];
+        GC_TRY(bind(u, body->captures[i], node->inputs[captures + i]));
     GC_TRY(copy_body(u, body, 0));
     for (int o = 0; o < node->output_count; o++)
         if (node->outputs[o] != GC_ABSENT)
@@ -275,20 +300,27 @@ static gradcam_status take_turn(unroller *u, const loop *l)
     char text[GC_NODE_TEXT];
     int turn = 0, condition = l->condition;
     const gc_body *const body = l->body;
-    GC_FAIL_IF(l->turn >= MAX_TURNS || u->graph->node_count + body->node_count > MAX_NODES,
-               u->error, GRADCAM_ERROR_LIMIT,
-               "%s: %d turns and no end; at most %d are unrolled, and %d nodes in all",
-               gc_node_text(u->graph, l->node, text), l->turn, MAX_TURNS, MAX_NODES);
+    const int most = u->graph->most_nodes;
+    GC_FAIL_IF(l->turn >= MAX_TURNS || u->graph->node_count + body->node_count > most, u->error,
+               GRADCAM_ERROR_LIMIT,
+               "%s: %d turns and no end, with %d nodes; the limit is %d turns and %d nodes "
+               "(--max-nodes, nodes)",
+               gc_node_text(u->graph, l->node, text), l->turn, u->graph->node_count, MAX_TURNS,
+               most);
+    GC_FAIL_IF(++u->turns > MAX_ALL_TURNS, u->error, GRADCAM_ERROR_LIMIT,
+               "%s: the loops of the model take more than %d turns together, and no more are "
+               "unrolled",
+               gc_node_text(u->graph, l->node, text), MAX_ALL_TURNS);
     GC_TRY(add_integer(u, "", GC_INT64, 0, l->turn, &turn));
     if (condition == GC_ABSENT)
         GC_TRY(add_integer(u, "", GC_BOOL, 0, 1, &condition));
-    GC_TRY(begin_map(u));
-    u->map[body->inputs[0]] = turn;
-    u->map[body->inputs[1]] = condition;
+    begin_map(u);
+    GC_TRY(bind(u, body->inputs[0], turn));
+    GC_TRY(bind(u, body->inputs[1], condition));
     for (int i = 0; i < l->carried; i++)
-        u->map[body->inputs[2 + i]] = l->node->inputs[2 + i];
+        GC_TRY(bind(u, body->inputs[2 + i], l->node->inputs[2 + i]));
     for (int i = 0; i < body->capture_count; i++)
-        u->map[body->captures[i]] = l->node->inputs[2 + l->carried + i];
+        GC_TRY(bind(u, body->captures[i], l->node->inputs[2 + l->carried + i]));
     GC_TRY(copy_body(u, body, l->turn));
     return add_rest(u, l);
 }
@@ -443,6 +475,11 @@ static gradcam_status put_in_place(unroller *u, int index, int old_count)
     gc_graph *const g = u->graph;
     const int added = g->node_count - old_count;
     gc_node *nodes = NULL;
+    u->moves += g->node_count - index;
+    GC_FAIL_IF(
+        u->moves > max_moves, u->error, GRADCAM_ERROR_LIMIT,
+        "the model is too large for control flow with so many turns: %d nodes after %d turns",
+        g->node_count, u->turns);
     GC_TRY(gc_new(&nodes, (size_t)added, sizeof *nodes, u->error));
     memcpy(nodes, g->nodes + old_count, (size_t)added * sizeof *nodes);
     gc_node_release(&g->nodes[index]);
@@ -514,6 +551,7 @@ static gradcam_status unroll(unroller *u)
     }
     forget_constants(g);
     GC_TRY(gc_graph_remove_dead(g, u->error));
+    GC_TRY(gc_check_operands(g, u->error));
     return gc_prepare_batchnorm(g, u->error);
 }
 
@@ -536,8 +574,11 @@ gradcam_status gc_unroll(gc_graph *graph, const gc_feed *feeds, int feed_count,
         graph->values[feeds[i].value].type.data = NULL;
     }
     GC_TRY(gc_new(&u.operands, 1, sizeof *u.operands, error));
-    const gradcam_status status = unroll(&u);
+    gradcam_status status = create_map(&u);
+    if (status == GRADCAM_OK)
+        status = unroll(&u);
     gc_free(u.map);
+    gc_free(u.bound);
     gc_free(u.operands);
     return status;
 }
@@ -551,7 +592,7 @@ gradcam_status gc_refuse_control_flow(const gc_graph *graph, const gc_node *node
     int64_t ignored = 0;
     if (is_op(node, "If"))
         what = "its condition";
-    if (is_op(node, "Loop")) {
+    if (is_op(node, "Loop") && node->input_count > 0) {
         input =
             node->inputs[0] != GC_ABSENT && !read_integer(graph, node->inputs[0], &ignored) ? 0 : 1;
         what = input == 0 ? "the number of turns" : "the condition of going on";

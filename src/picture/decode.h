@@ -10,7 +10,7 @@
 typedef struct gc_picture_source {
     const uint8_t *bytes;
     size_t size;
-    const gc_picture_limits *limits; /**< May be NULL. */
+    const gradcam_limits *limits; /**< May be NULL. */
 } gc_picture_source;
 
 typedef struct gc_decoder {

@@ -12,6 +12,9 @@
 
 #include "picture/decode.h"
 
+/* What a chunk beside the pixels, such as a compressed text, may unfold to in any file. */
+enum { CHUNK_BYTES = 1 << 20 };
+
 typedef struct session {
     png_structp png;
     png_infop info;
@@ -47,6 +50,23 @@ static void on_read(png_structp png, png_bytep to, size_t size)
 static bool probe(const uint8_t *bytes, size_t size)
 {
     return size >= 8 && png_sig_cmp(bytes, 0, 8) == 0;
+}
+
+/* libpng allocates what a chunk claims to hold before it reads, which may be gigabytes in a short
+ * file: so chunks have to lie inside the file. */
+static void check_chunks(session *s)
+{
+    enum { AROUND = 12 /* length, type, checksum */ };
+    const uint8_t *const bytes = s->source->bytes;
+    const size_t size = s->source->size;
+    for (size_t at = 8; at + AROUND <= size;) {
+        const size_t length = png_get_uint_32(bytes + at);
+        if (length > size - at - AROUND)
+            png_error(s->png, "the file ends too early");
+        if (memcmp(bytes + at + 4, "IEND", 4) == 0)
+            break;
+        at += AROUND + length;
+    }
 }
 
 /* Whatever the file holds becomes 8-bit RGB. */
@@ -90,7 +110,10 @@ static gradcam_status decode_guarded(session *s)
         return GRADCAM_ERROR_PICTURE;
     /* gc_picture_alloc checks the size, with our limits and our words. */
     png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    /* Compressed texts and profiles unfold to no more. */
+    png_set_chunk_malloc_max(s->png, s->source->size < CHUNK_BYTES ? CHUNK_BYTES : s->source->size);
     png_set_read_fn(s->png, s, on_read);
+    check_chunks(s);
     png_read_info(s->png, s->info);
     GC_TRY(gc_picture_alloc(s->picture, png_get_image_width(s->png, s->info),
                             png_get_image_height(s->png, s->info), s->source->limits, s->error));

@@ -95,6 +95,14 @@ static int on_warning(TIFF *tiff, void *user, const char *module, const char *fo
     return 1;
 }
 
+/* A short file may claim strips of gigabytes. Deflate unfolds to 1032 times its size at most; of
+ * the rest, blank pages of facsimiles unfold to more, but are small. */
+static tmsize_t most_memory(uint64_t size)
+{
+    const uint64_t standing = 64u << 20, most = (uint64_t)2 << 30;
+    return (tmsize_t)(size < (most - standing) / 2048 ? standing + size * 2048 : most);
+}
+
 static TIFF *open_stream(stream *s)
 {
     TIFFOpenOptions *const options = TIFFOpenOptionsAlloc();
@@ -102,7 +110,7 @@ static TIFF *open_stream(stream *s)
         return NULL;
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, s);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, s);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)2 << 30);
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, most_memory(s->size));
     TIFF *const tiff = TIFFClientOpenExt("picture", "rm", s, on_read, on_write, on_seek, on_close,
                                          on_size, on_map, on_unmap, options);
     TIFFOpenOptionsFree(options);

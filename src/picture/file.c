@@ -43,14 +43,8 @@ static gradcam_status enlarge(uint8_t **buffer, size_t used, size_t *capacity, g
     return GRADCAM_OK;
 }
 
-static gradcam_status fail_too_large(const char *path, uint64_t limit, gradcam_error *error)
-{
-    return gc_fail(error, GRADCAM_ERROR_LIMIT,
-                   "%s: the file is larger than the limit of %" PRIu64 " bytes", path, limit);
-}
-
 /* `buffer` always has room for one byte more: the final zero, and the probe for a longer file. */
-static gradcam_status read_all(int fd, const char *path, uint64_t limit, uint8_t **buffer,
+static gradcam_status read_all(int fd, const char *path, gc_file_limit limit, uint8_t **buffer,
                                size_t capacity, size_t *size, gradcam_error *error)
 {
     for (*size = 0;;) {
@@ -62,14 +56,14 @@ static gradcam_status read_all(int fd, const char *path, uint64_t limit, uint8_t
         if (count == 0)
             break;
         *size += (size_t)count;
-        if (*size > limit)
-            return fail_too_large(path, limit, error);
+        if (*size > limit.bytes)
+            return gc_limit_exceeded(limit, path, 0, error);
     }
     (*buffer)[*size] = 0;
     return GRADCAM_OK;
 }
 
-static gradcam_status read_open(int fd, const char *path, uint64_t limit, uint8_t **buffer,
+static gradcam_status read_open(int fd, const char *path, gc_file_limit limit, uint8_t **buffer,
                                 size_t *size, gradcam_error *error)
 {
     struct stat info;
@@ -77,14 +71,14 @@ static gradcam_status read_open(int fd, const char *path, uint64_t limit, uint8_
         return fail_errno(error, path, "cannot be read");
     GC_FAIL_IF(S_ISDIR(info.st_mode), error, GRADCAM_ERROR_FILE, "%s: is a folder", path);
     const bool is_regular = S_ISREG(info.st_mode) && info.st_size > 0;
-    if (is_regular && (uint64_t)info.st_size > limit)
-        return fail_too_large(path, limit, error);
+    if (is_regular && (uint64_t)info.st_size > limit.bytes)
+        return gc_limit_exceeded(limit, path, (uint64_t)info.st_size, error);
     const size_t capacity = is_regular ? (size_t)info.st_size + 1 : 65536;
     GC_TRY(gc_new_raw(buffer, capacity, 1, error));
     return read_all(fd, path, limit, buffer, capacity, size, error);
 }
 
-gradcam_status gc_file_read(const char *path, uint64_t limit, void *bytes, size_t *size,
+gradcam_status gc_file_read(const char *path, gc_file_limit limit, void *bytes, size_t *size,
                             gradcam_error *error)
 {
     uint8_t *buffer = NULL;

@@ -3,16 +3,16 @@
 #ifndef GC_PICTURE_FILE_H
 #define GC_PICTURE_FILE_H
 
-#include "base/error.h"
+#include "base/limits.h"
 
 /**
  * Reads a whole file; pipes work, too.
  *
- * @param limit greatest number of bytes.
+ * @param limit greatest size, and what raises it.
  * @param bytes receives `*size` bytes and one zero more; release with gc_free. NULL on failure.
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _LIMIT, _MEMORY; messages name the path.
  */
-gradcam_status gc_file_read(const char *path, uint64_t limit, void *bytes, size_t *size,
+gradcam_status gc_file_read(const char *path, gc_file_limit limit, void *bytes, size_t *size,
                             gradcam_error *error);
 
 /**

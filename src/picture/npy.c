@@ -258,25 +258,28 @@ gradcam_status gc_npy_decode(gc_array *array, const void *bytes, size_t size, gr
     return decode(array, false, bytes, size, error);
 }
 
-static gradcam_status read(gc_array *array, bool as_numbers, const char *path, gradcam_error *error)
+static gradcam_status read(gc_array *array, bool as_numbers, const char *path,
+                           const gradcam_limits *limits, gradcam_error *error)
 {
     void *bytes = NULL;
     size_t size = 0;
     *array = (gc_array){0};
-    GC_TRY(gc_file_read(path, (uint64_t)4 << 30, &bytes, &size, error));
+    GC_TRY(gc_file_read(path, gc_limit_array(limits), &bytes, &size, error));
     const gradcam_status status = decode(array, as_numbers, bytes, size, error);
     gc_free(bytes);
     return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);
 }
 
-gradcam_status gc_npy_read(gc_array *array, const char *path, gradcam_error *error)
+gradcam_status gc_npy_read(gc_array *array, const char *path, const gradcam_limits *limits,
+                           gradcam_error *error)
 {
-    return read(array, false, path, error);
+    return read(array, false, path, limits, error);
 }
 
-gradcam_status gc_npy_read_numbers(gc_array *array, const char *path, gradcam_error *error)
+gradcam_status gc_npy_read_numbers(gc_array *array, const char *path, const gradcam_limits *limits,
+                                   gradcam_error *error)
 {
-    return read(array, true, path, error);
+    return read(array, true, path, limits, error);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */

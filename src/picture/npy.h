@@ -3,7 +3,7 @@
 #ifndef GC_PICTURE_NPY_H
 #define GC_PICTURE_NPY_H
 
-#include "base/error.h"
+#include "base/limits.h"
 
 enum { GC_NPY_MAX_RANK = 8 };
 
@@ -19,15 +19,18 @@ void gc_array_free(gc_array *array);
 
 /**
  * Reads float32, float64, uint8, bool and signed integer arrays; all are converted to float32
- * (whole numbers stay exact up to 2^24). At most 4 GiB.
+ * (whole numbers stay exact up to 2^24).
  *
+ * @param limits NULL for the defaults.
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE (not a .npy file, another type, column-major, longer or
  *         shorter than it says), _LIMIT, _MEMORY; messages name the path.
  */
-gradcam_status gc_npy_read(gc_array *array, const char *path, gradcam_error *error);
+gradcam_status gc_npy_read(gc_array *array, const char *path, const gradcam_limits *limits,
+                           gradcam_error *error);
 
 /** As gc_npy_read, but into array->numbers: whole numbers stay exact up to 2^53. */
-gradcam_status gc_npy_read_numbers(gc_array *array, const char *path, gradcam_error *error);
+gradcam_status gc_npy_read_numbers(gc_array *array, const char *path, const gradcam_limits *limits,
+                                   gradcam_error *error);
 
 /** As gc_npy_read, for a file in memory. */
 gradcam_status gc_npy_decode(gc_array *array, const void *bytes, size_t size, gradcam_error *error);

@@ -14,33 +14,21 @@ static const gc_decoder *const decoders[] = {
 };
 enum { DECODER_COUNT = sizeof decoders / sizeof decoders[0] };
 
-static gc_picture_limits effective_limits(const gc_picture_limits *limits)
-{
-    gc_picture_limits result = limits != NULL ? *limits : (gc_picture_limits){0};
-    if (result.max_pixels == 0)
-        result.max_pixels = 256u << 20;
-    if (result.max_file_bytes == 0)
-        result.max_file_bytes = 1u << 30;
-    if (result.max_edge <= 0)
-        result.max_edge = 1000000;
-    return result;
-}
-
 gradcam_status gc_picture_alloc(gc_picture *picture, int64_t width, int64_t height,
-                                const gc_picture_limits *limits, gradcam_error *error)
+                                const gradcam_limits *limits, gradcam_error *error)
 {
-    const gc_picture_limits allowed = effective_limits(limits);
+    const uint64_t most = gc_limits(limits).picture_pixels;
     *picture = (gc_picture){0};
     GC_FAIL_IF(width < 1 || height < 1, error, GRADCAM_ERROR_PICTURE,
                "the picture claims a size of %" PRId64 " x %" PRId64 " pixels", width, height);
-    GC_FAIL_IF(width > allowed.max_edge || height > allowed.max_edge, error, GRADCAM_ERROR_LIMIT,
+    GC_FAIL_IF(width > GC_MAX_EDGE || height > GC_MAX_EDGE, error, GRADCAM_ERROR_LIMIT,
                "the picture is %" PRId64 " x %" PRId64 " pixels; the limit for an edge is %d",
-               width, height, allowed.max_edge);
+               width, height, GC_MAX_EDGE);
     const uint64_t pixels = (uint64_t)width * (uint64_t)height;
-    GC_FAIL_IF(pixels > allowed.max_pixels, error, GRADCAM_ERROR_LIMIT,
+    GC_FAIL_IF(pixels > most, error, GRADCAM_ERROR_LIMIT,
                "the picture is %" PRId64 " x %" PRId64 " = %" PRIu64
-               " pixels; the limit is %" PRIu64,
-               width, height, pixels, allowed.max_pixels);
+               " pixels; the limit is %" PRIu64 " (--max-pixels, picture_pixels)",
+               width, height, pixels, most);
     GC_TRY(gc_new_raw(&picture->rgb, pixels, 3, error));
     picture->width = (int)width;
     picture->height = (int)height;
@@ -86,7 +74,7 @@ static gradcam_status fail_unknown(const uint8_t *bytes, size_t size, gradcam_er
 }
 
 gradcam_status gc_picture_decode(gc_picture *picture, const void *bytes, size_t size,
-                                 const gc_picture_limits *limits, gradcam_error *error)
+                                 const gradcam_limits *limits, gradcam_error *error)
 {
     const gc_picture_source source = {.bytes = bytes, .size = size, .limits = limits};
     const gc_decoder *const decoder = find_decoder(bytes, size);
@@ -102,13 +90,13 @@ gradcam_status gc_picture_decode(gc_picture *picture, const void *bytes, size_t 
     return status;
 }
 
-gradcam_status gc_picture_read(gc_picture *picture, const char *path,
-                               const gc_picture_limits *limits, gradcam_error *error)
+gradcam_status gc_picture_read(gc_picture *picture, const char *path, const gradcam_limits *limits,
+                               gradcam_error *error)
 {
     void *bytes = NULL;
     size_t size = 0;
     *picture = (gc_picture){0};
-    GC_TRY(gc_file_read(path, effective_limits(limits).max_file_bytes, &bytes, &size, error));
+    GC_TRY(gc_file_read(path, gc_limit_picture(limits), &bytes, &size, error));
     const gradcam_status status = gc_picture_decode(picture, bytes, size, limits, error);
     gc_free(bytes);
     return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);

@@ -18,13 +18,8 @@ typedef struct gc_picture {
     uint8_t *rgb; /**< height x width x 3, owned; NULL in an empty picture. */
 } gc_picture;
 
-/** Guards against files that are small but unfold to more than the machine holds. 0: the default.
- */
-typedef struct gc_picture_limits {
-    uint64_t max_pixels;     /**< 256 * 1024 * 1024. */
-    uint64_t max_file_bytes; /**< 1 GiB. */
-    int max_edge;            /**< 1 000 000 pixels. */
-} gc_picture_limits;
+/** Of pictures; beside the limits of gradcam_limits. */
+enum { GC_MAX_EDGE = 1000000 };
 
 /**
  * Reads a picture file.
@@ -34,12 +29,12 @@ typedef struct gc_picture_limits {
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _PICTURE (no known format, damaged or incomplete: half a
  *         picture is an error, not grey), _LIMIT (with the figure), _MEMORY.
  */
-gradcam_status gc_picture_read(gc_picture *picture, const char *path,
-                               const gc_picture_limits *limits, gradcam_error *error);
+gradcam_status gc_picture_read(gc_picture *picture, const char *path, const gradcam_limits *limits,
+                               gradcam_error *error);
 
 /** As gc_picture_read, for `size` bytes in memory, which are only read. */
 gradcam_status gc_picture_decode(gc_picture *picture, const void *bytes, size_t size,
-                                 const gc_picture_limits *limits, gradcam_error *error);
+                                 const gradcam_limits *limits, gradcam_error *error);
 
 /** Names of the formats that can be read, as in "JPEG, PNG". */
 void gc_picture_read_formats(char *text, size_t size);
@@ -47,7 +42,7 @@ void gc_picture_read_formats(char *text, size_t size);
 /** *picture = width x height pixels, not set. GRADCAM_ERROR_LIMIT where `limits` forbid it,
  *  GRADCAM_ERROR_PICTURE for an extent below 1. */
 gradcam_status gc_picture_alloc(gc_picture *picture, int64_t width, int64_t height,
-                                const gc_picture_limits *limits, gradcam_error *error);
+                                const gradcam_limits *limits, gradcam_error *error);
 
 /** Releases the pixels and empties the picture. Accepts NULL and empty pictures. */
 void gc_picture_free(gc_picture *picture);

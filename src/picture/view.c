@@ -163,3 +163,51 @@ gradcam_status gc_view_map_to_picture(const gc_view *view, const float *map, int
     gc_free(across);
     return GRADCAM_OK;
 }
+
+static float row_maximum(const float *row, int count)
+{
+    float most = row[0];
+    for (int i = 1; i < count; i++)
+        most = row[i] > most ? row[i] : most;
+    return most;
+}
+
+/* Interpolation gives nothing above the cells it lies between, but for rounding. */
+static bool may_exceed(const float *map, int map_width, gc_tap down, float best)
+{
+    const float *const row = map + (size_t)down.low * (size_t)map_width;
+    const float low = row_maximum(row, map_width);
+    const float high = row_maximum(row + (size_t)down.step * (size_t)map_width, map_width);
+    const float most = low > high ? low : high;
+    return most + 1e-5f * fabsf(most) > best;
+}
+
+gradcam_status gc_view_peak(const gc_view *view, const float *map, int map_width, int map_height,
+                            int *x, int *y, float *value, gradcam_error *error)
+{
+    const gc_view *const v = view;
+    gc_tap *across = NULL;
+    GC_TRY(gc_new(&across, (size_t)v->picture_width, sizeof *across, error));
+    for (int i = 0; i < v->picture_width; i++)
+        across[i] =
+            locate(i, v->picture_width, v->resized_width, v->offset_x, v->input_width, map_width);
+    *x = *y = 0;
+    *value = -INFINITY;
+    for (int row = 0; row < v->picture_height; row++) {
+        const gc_tap down = locate(row, v->picture_height, v->resized_height, v->offset_y,
+                                   v->input_height, map_height);
+        if (down.low >= 0 && *value >= 0.0f && !may_exceed(map, map_width, down, *value))
+            continue;
+        for (int i = 0; i < v->picture_width; i++) {
+            const bool is_seen = down.low >= 0 && across[i].low >= 0;
+            const float here = is_seen ? gc_tap_sample(map, map_width, across[i], down) : 0.0f;
+            if (here > *value) {
+                *value = here;
+                *x = i;
+                *y = row;
+            }
+        }
+    }
+    gc_free(across);
+    return GRADCAM_OK;
+}

@@ -60,4 +60,9 @@ gradcam_status gc_view_map_to_picture(const gc_view *view, const float *map, int
                                       int map_height, float *out, uint8_t *seen,
                                       gradcam_error *error);
 
+/** The first pixel in reading order where gc_view_map_to_picture gives the greatest value, and that
+ *  value; pixels that the network did not see count as 0. */
+gradcam_status gc_view_peak(const gc_view *view, const float *map, int map_width, int map_height,
+                            int *x, int *y, float *value, gradcam_error *error);
+
 #endif

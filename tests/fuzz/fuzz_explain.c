@@ -14,7 +14,9 @@ static gradcam_status explain(const char *path, gradcam_error *error)
     gradcam_explainer_options options;
     gradcam_explainer_options_init(&options);
     options.threads = 1;
-    gradcam_status status = gradcam_model_load(&model, path, NULL, error);
+    /* A model may ask for much computation within the limits: these keep a run short. */
+    const gradcam_model_options model_options = {.max_memory = 32 << 20};
+    gradcam_status status = gradcam_model_load(&model, path, &model_options, error);
     if (status == GRADCAM_OK)
         status = gradcam_explainer_create(&explainer, model, &options, error);
     if (status == GRADCAM_OK)

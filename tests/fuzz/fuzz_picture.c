@@ -5,7 +5,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    const gc_picture_limits limits = {.max_pixels = 1 << 20};
+    const gradcam_limits limits = {.picture_pixels = 1 << 20};
     gc_picture picture = {0};
     gradcam_error error = {.message = ""};
     gc_fuzz_judge(gc_picture_decode(&picture, bytes, size, &limits, &error), &error);

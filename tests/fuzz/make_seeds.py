@@ -81,6 +81,88 @@ def point_outside(made):
     entry.key, entry.value = "location", "../../../../../../etc/passwd"
 
 
+def nested(name, nodes, outputs, inputs=()):
+    return helper.make_graph(nodes, name, [helper.make_tensor_value_info(each, kind, shape) for each, kind, shape in inputs],
+                             [helper.make_tensor_value_info(each, TensorProto.FLOAT, None) for each in outputs])
+
+
+def loop(turns, body_nodes, outputs, **more):
+    """A Loop of the name of its count, whose body carries 'v' and gives `outputs` after it."""
+    body = helper.make_graph(
+        body_nodes, "body",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, ()), helper.make_tensor_value_info("go", TensorProto.BOOL, ()),
+         helper.make_tensor_value_info("v", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("go", TensorProto.BOOL, ())] +
+        [helper.make_tensor_value_info(each, TensorProto.FLOAT, None) for each in outputs])
+    return helper.make_node("Loop", [turns, "", "x"], ["c"] + [f"scan{i}" for i in range(len(outputs) - 1)], body=body, **more)
+
+
+def control_flow():
+    true = [("t", np.array(True)), ("three", np.array(3))]
+    relu = helper.make_node("Relu", ["x"], ["r"])
+    choice = helper.make_node("If", ["t"], ["c"], then_branch=nested("a", [relu], ["r"]),
+                              else_branch=nested("b", [helper.make_node("Neg", ["x"], ["n"])], ["n"]))
+    model("if", [choice, *head()], true)
+    model("loop", [loop("three", [helper.make_node("Relu", ["v"], ["w"])], ["w"]), *head()], true)
+    model("loop_scans", [loop("three", [helper.make_node("Relu", ["v"], ["w"])], ["w", "w"]), *head()], true)
+    forever = [("many", np.array(2**62))]
+    model("loop_forever", [loop("many", [helper.make_node("Relu", ["v"], ["w"])], ["w"]), *head()], forever)
+    # Loops in loops, whose innermost body is empty: the turns multiply, the nodes do not.
+    inner = helper.make_node("Identity", ["v"], ["w"])
+    for depth in range(4):
+        body = helper.make_graph(
+            [inner], "body",
+            [helper.make_tensor_value_info(f"i{depth}", TensorProto.INT64, ()),
+             helper.make_tensor_value_info(f"go{depth}", TensorProto.BOOL, ()),
+             helper.make_tensor_value_info("v" if depth == 0 else f"v{depth}", TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(f"go{depth}", TensorProto.BOOL, ()),
+             helper.make_tensor_value_info("w" if depth == 0 else f"w{depth}", TensorProto.FLOAT, None)])
+        inner = helper.make_node("Loop", ["most", "", f"v{depth + 1}" if depth < 3 else "x"],
+                                 [f"w{depth + 1}" if depth < 3 else "c"], body=body)
+    model("loops_in_loops", [inner, *head()], [("most", np.array(1000))])
+    model("sequence", [helper.make_node("SequenceConstruct", ["x", "x"], ["s"]),
+                       helper.make_node("SequenceInsert", ["s", "x"], ["s2"]),
+                       helper.make_node("ConcatFromSequence", ["s2"], ["c"], axis=1), *head()])
+    model("sequence_at", [helper.make_node("SequenceEmpty", [], ["s"]), helper.make_node("SequenceInsert", ["s", "x"], ["s2"]),
+                          helper.make_node("SequenceAt", ["s2", "zero"], ["c"]), *head()], [("zero", np.array(0))])
+
+
+def constants():
+    """Three constants of 64 MB from a few bytes, each dropped before the next is made."""
+    nodes, means = [conv()], []
+    for i in range(3):
+        nodes += [helper.make_node("ConstantOfShape", ["shape"], [f"k{i}"], value=numpy_helper.from_array(np.ones(1, np.float32))),
+                  helper.make_node("ReduceMean", [f"k{i}"], [f"m{i}"], axes=[0, 1, 2, 3], keepdims=1)]
+        means.append(f"m{i}")
+    model("constants_of_64_megabytes", [*nodes, helper.make_node("Sum", ["c", *means], ["d"]), *head("d")],
+          [("w", np.ones((4, 3, 3, 3), np.float32)), ("shape", np.array([1, 4, 2048, 2048]))])
+
+
+def families():
+    kernel = ("w", np.ones((4, 3, 3, 3), np.float32))
+    scale, zero = ("s", np.float32(0.1)), ("z", np.uint8(3))
+    model("quantised", [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+                        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+                        helper.make_node("Conv", ["d", "w"], ["c"]), *head()], [kernel, scale, zero])
+    model("normalised", [conv(), helper.make_node("BatchNormalization", ["c", "g", "g", "g", "g"], ["b"]),
+                         helper.make_node("Clip", ["b", "", "six"], ["k"]), helper.make_node("Softmax", ["y0"], ["y"], axis=1),
+                         helper.make_node("GlobalAveragePool", ["k"], ["p"]), helper.make_node("Flatten", ["p"], ["y0"])],
+          [kernel, ("g", np.ones(4, np.float32)), ("six", np.float32(6))])
+    model("attention", [helper.make_node("Reshape", ["x", "shape"], ["t"]), helper.make_node("Transpose", ["t"], ["u"], perm=[0, 2, 1]),
+                        helper.make_node("LayerNormalization", ["u", "g3", "g3"], ["n"]), helper.make_node("MatMul", ["n", "t"], ["m"]),
+                        helper.make_node("Softmax", ["m"], ["a"], axis=-1), helper.make_node("MatMul", ["a", "n"], ["o"]),
+                        helper.make_node("ReduceMean", ["o"], ["y"], axes=[1], keepdims=0)],
+          [("shape", np.array([1, 3, 64])), ("g3", np.ones(3, np.float32))])
+    model("resized", [helper.make_node("Resize", ["x", "", "scales"], ["r"], mode="linear"),
+                      helper.make_node("Pad", ["r", "pads"], ["d"], mode="reflect"),
+                      helper.make_node("MaxPool", ["d"], ["c"], kernel_shape=[2, 2], ceil_mode=1), *head()],
+          [("scales", np.array([1, 1, 1.5, 0.5], np.float32)), ("pads", np.array([0, 0, 1, 1, 0, 0, 1, 1]))])
+    model("shapes", [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", "two"], ["h"]),
+                     helper.make_node("Unsqueeze", ["h", "zero"], ["h1"]), helper.make_node("Concat", ["head", "h1", "rest"], ["to"], axis=0),
+                     helper.make_node("Reshape", ["x", "to"], ["c"]), *head()],
+          [("two", np.array(2)), ("zero", np.array([0])), ("head", np.array([1, 3])), ("rest", np.array([-1]))])
+
+
 def models():
     kernel = [("w", np.ones((4, 3, 3, 3), np.float32))]
     model("sound", [conv(), *head()], kernel)
@@ -119,3 +201,6 @@ def models():
 pictures()
 arrays()
 models()
+control_flow()
+constants()
+families()

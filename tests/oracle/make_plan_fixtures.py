@@ -118,6 +118,27 @@ def concat_odd_channels(b):
     return b.head(b.conv(y, 52, 16), 16), y
 
 
+def tiled(b):
+    """Large enough for Winograd's algorithm, alone and with a residual."""
+    x = b.node("Relu", b.conv("input", 3, 32))
+    x = b.node("Relu", b.conv(x, 32, 64))
+    y = b.node("Relu", b.conv(x, 64, 64))
+    x = b.node("Relu", b.node("Add", b.conv(y, 64, 64), x))
+    x = b.node("MaxPool", x, kernel_shape=[4, 4], strides=[4, 4])
+    return b.head(b.node("Relu", b.conv(x, 64, 32)), 32), x
+
+
+def fire(b):
+    """SqueezeNet: two branches joined, and one of them used elsewhere, too."""
+    x = b.node("Relu", b.conv("input", 3, 32))
+    for _ in range(2):
+        s = b.node("Relu", b.conv(x, 32, 16, kernel=1))
+        wide = b.node("Relu", b.conv(s, 16, 16))
+        x = b.node("Concat", b.node("Relu", b.conv(s, 16, 16, kernel=1)), wide, axis=1)
+    y = b.node("Add", b.conv(x, 32, 16), wide)
+    return b.head(b.node("Concat", y, x, wide, axis=1), 64), y
+
+
 def pools(b):
     x = b.conv("input", 3, 24)
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
@@ -231,6 +252,7 @@ NETWORKS = {
     residual: [1, 3, 12, 12], residual_used_again: [1, 3, 12, 12],
     inverted_residual: [2, 3, 12, 12], squeeze_excitation: [1, 3, 12, 12],
     hard_swish: [1, 3, 12, 12], concat_blocks: [1, 3, 12, 12],
+    tiled: [1, 3, 28, 28], fire: [1, 3, 12, 12],
     concat_odd_channels: [1, 3, 12, 12], pools: [2, 3, 12, 12], broadcasts: [1, 3, 12, 12],
     normalised_twice: [1, 3, 12, 12], shuffled: [1, 3, 12, 12],
     channels_last_block: [1, 3, 12, 12], upsampled: [1, 3, 12, 12], one_dimension: [1, 3, 15],

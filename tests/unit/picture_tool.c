@@ -97,7 +97,7 @@ static gradcam_status run_json(char **a, gradcam_error *error)
     gc_preprocessing p;
     char *text = NULL;
     size_t size = 0;
-    GC_TRY(gc_file_read(a[1], 1 << 20, &text, &size, error));
+    GC_TRY(gc_file_read(a[1], (gc_file_limit){1 << 20, "more"}, &text, &size, error));
     const gradcam_status status = gc_preprocessing_from_json(&p, text, size, error);
     gc_free(text);
     GC_TRY(status);
@@ -114,7 +114,7 @@ static gradcam_status run_mapview(char **a, gradcam_error *error)
     const int64_t dims[2] = {height, width};
     GC_TRY(gc_view_make(&v, fit_named(a[1]), atoi(a[2]), width, height, atoi(a[5]), atoi(a[6]),
                         error));
-    GC_TRY(gc_npy_read(&map, a[0], error));
+    GC_TRY(gc_npy_read(&map, a[0], NULL, error));
     gradcam_status status = gc_new(&out, (size_t)width * (size_t)height, sizeof *out, error);
     if (status == GRADCAM_OK)
         status = gc_new(&seen, (size_t)width * (size_t)height, 1, error);
@@ -137,7 +137,7 @@ static gradcam_status run_resizemap(char **a, gradcam_error *error)
     float *out = NULL;
     const int width = atoi(a[1]), height = atoi(a[2]);
     const int64_t dims[2] = {height, width};
-    GC_TRY(gc_npy_read(&map, a[0], error));
+    GC_TRY(gc_npy_read(&map, a[0], NULL, error));
     gradcam_status status = gc_new(&out, (size_t)width * (size_t)height, sizeof *out, error);
     if (status == GRADCAM_OK)
         status =
@@ -154,7 +154,7 @@ static gradcam_status overlay_to(const gc_picture *p, char **a, gradcam_error *e
     const gc_colormap *colormap = NULL;
     gc_array map;
     GC_TRY(gc_colormap_find(&colormap, a[2], error));
-    GC_TRY(gc_npy_read(&map, a[1], error));
+    GC_TRY(gc_npy_read(&map, a[1], NULL, error));
     gradcam_status status = GRADCAM_OK;
     if (map.rank != 2 || map.dims[0] != p->height || map.dims[1] != p->width)
         status = gc_fail(error, GRADCAM_ERROR_SHAPE, "the map is not of the picture's size");
@@ -198,7 +198,7 @@ static gradcam_status run_colormap(char **a, gradcam_error *error)
 static gradcam_status run_npy(char **a, gradcam_error *error)
 {
     gc_array array;
-    GC_TRY(gc_npy_read(&array, a[0], error));
+    GC_TRY(gc_npy_read(&array, a[0], NULL, error));
     const gradcam_status status = gc_npy_write(a[1], array.rank, array.dims, array.data, error);
     gc_array_free(&array);
     return status;

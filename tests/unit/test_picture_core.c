@@ -36,11 +36,16 @@ static void orientations(void)
 static void limits(void)
 {
     gc_picture p;
-    const gc_picture_limits small = {.max_pixels = 100, .max_edge = 50};
+    const gradcam_limits small = {.picture_pixels = 100}, large = {.picture_pixels = UINT64_MAX};
     CHECK_INT(gc_picture_alloc(&p, 0, 5, NULL, &error), GRADCAM_ERROR_PICTURE);
     CHECK_INT(gc_picture_alloc(&p, 11, 10, &small, &error), GRADCAM_ERROR_LIMIT);
-    CHECK_STR(error.message, "the picture is 11 x 10 = 110 pixels; the limit is 100");
-    CHECK_INT(gc_picture_alloc(&p, 51, 1, &small, &error), GRADCAM_ERROR_LIMIT);
+    CHECK_STR(error.message, "the picture is 11 x 10 = 110 pixels; the limit is 100 "
+                             "(--max-pixels, picture_pixels)");
+    CHECK_OK(gc_picture_alloc(&p, 10, 10, &small, &error));
+    gc_picture_free(&p);
+    CHECK_INT(gc_picture_alloc(&p, GC_MAX_EDGE + 1, 1, &large, &error), GRADCAM_ERROR_LIMIT);
+    CHECK_OK(gc_picture_alloc(&p, GC_MAX_EDGE, 1, &large, &error));
+    gc_picture_free(&p);
     CHECK_INT(gc_picture_alloc(&p, 20000, 20000, NULL, &error), GRADCAM_ERROR_LIMIT);
     CHECK(p.rgb == NULL);
     gc_picture_free(&p);

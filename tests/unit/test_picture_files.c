@@ -93,7 +93,7 @@ static void make_tiff(struct sample *s, const uint8_t *rgb)
     for (int y = 0; y < HEIGHT; y++)
         TIFFWriteScanline(tiff, (void *)(rgb + 3 * WIDTH * y), (uint32_t)y, 0);
     TIFFClose(tiff);
-    CHECK_OK(gc_file_read(path, 1 << 20, &s->bytes, &s->size, &error));
+    CHECK_OK(gc_file_read(path, (gc_file_limit){1 << 20, "more"}, &s->bytes, &s->size, &error));
 }
 
 static void make_samples(void)
@@ -104,7 +104,8 @@ static void make_samples(void)
     for (int i = 0; i < 3; i++) {
         const char *const path = in_folder(samples[i].name);
         CHECK_OK(gc_picture_write(path, rgb, WIDTH, HEIGHT, 90, &error));
-        CHECK_OK(gc_file_read(path, 1 << 20, &samples[i].bytes, &samples[i].size, &error));
+        CHECK_OK(gc_file_read(path, (gc_file_limit){1 << 20, "more"}, &samples[i].bytes,
+                              &samples[i].size, &error));
     }
     make_tiff(&samples[3], rgb);
     make_bmp(&samples[4], 24);
@@ -202,7 +203,7 @@ static void giant_sizes(void)
             break;
         }
     gc_picture p;
-    const gc_picture_limits small = {.max_pixels = WIDTH * HEIGHT - 1};
+    const gradcam_limits small = {.picture_pixels = WIDTH * HEIGHT - 1};
     for (int i = 0; i < SAMPLE_COUNT; i++)
         CHECK_INT(gc_picture_decode(&p, samples[i].bytes, samples[i].size, &small, &error),
                   GRADCAM_ERROR_LIMIT);
@@ -223,7 +224,7 @@ static void messages(void)
     CHECK_INT(gc_picture_read(&p, folder, NULL, &error), GRADCAM_ERROR_FILE);
     CHECK_OK(gc_file_write(in_folder("empty.png"), "", 0, &error));
     CHECK_INT(gc_picture_read(&p, in_folder("empty.png"), NULL, &error), GRADCAM_ERROR_PICTURE);
-    const gc_picture_limits small = {.max_file_bytes = 100};
+    const gradcam_limits small = {.picture_bytes = 100};
     CHECK_INT(gc_picture_read(&p, in_folder("a.png"), &small, &error), GRADCAM_ERROR_LIMIT);
     CHECK_INT(gc_picture_read(&p, in_folder("missing.png"), NULL, NULL), GRADCAM_ERROR_FILE);
 }
@@ -255,10 +256,11 @@ static void atomic_writing(void)
     CHECK(S_ISLNK(info.st_mode));
     char *bytes = NULL;
     size_t size = 0;
-    CHECK_OK(gc_file_read(path, 6, &bytes, &size, &error));
+    CHECK_OK(gc_file_read(path, (gc_file_limit){6, "more"}, &bytes, &size, &error));
     CHECK_STR(bytes, "second");
     gc_free(bytes);
-    CHECK_INT(gc_file_read(path, 5, &bytes, &size, &error), GRADCAM_ERROR_LIMIT);
+    CHECK_INT(gc_file_read(path, (gc_file_limit){5, "more"}, &bytes, &size, &error),
+              GRADCAM_ERROR_LIMIT);
     CHECK(bytes == NULL);
     CHECK_INT(gc_file_write(in_folder("no/such/folder"), "x", 1, &error), GRADCAM_ERROR_FILE);
     CHECK(strstr(error.message, "no/such/folder: cannot be created: No such file") != NULL);
@@ -294,7 +296,7 @@ static void killed_writing(void)
     CHECK_INT(count_files(), before);
     void *kept = NULL;
     size_t size = 0;
-    CHECK_OK(gc_file_read(path, 1000, &kept, &size, &error));
+    CHECK_OK(gc_file_read(path, (gc_file_limit){1000, "more"}, &kept, &size, &error));
     CHECK(size == 6 && memcmp(kept, "before", 6) == 0);
     gc_free(kept);
     unlink(path);
@@ -321,14 +323,15 @@ static void npy_files(void)
     const float values[6] = {0, 1, 2, 3, 4, -0.5f};
     gc_array a;
     CHECK_OK(gc_npy_write(in_folder("a.npy"), 2, (const int64_t[]){2, 3}, values, &error));
-    CHECK_OK(gc_npy_read(&a, in_folder("a.npy"), &error));
+    CHECK_OK(gc_npy_read(&a, in_folder("a.npy"), NULL, &error));
     CHECK_INT(a.rank, 2);
     CHECK_INT(a.dims[1], 3);
     CHECK(memcmp(a.data, values, sizeof values) == 0);
     gc_array_free(&a);
     uint8_t *bytes = NULL;
     size_t size = 0;
-    CHECK_OK(gc_file_read(in_folder("a.npy"), 1000, &bytes, &size, &error));
+    CHECK_OK(
+        gc_file_read(in_folder("a.npy"), (gc_file_limit){1000, "more"}, &bytes, &size, &error));
     CHECK_INT(size, 128 + 24);
     for (size_t cut = 0; cut < size; cut++) {
         uint8_t *const copy = malloc(cut > 0 ? cut : 1);
@@ -418,7 +421,7 @@ static void npy_numbers(void)
         memcpy(bytes + 10 + length, types[i].data, types[i].size);
         CHECK_OK(gc_file_write(in_folder("numbers.npy"), bytes, 10 + (size_t)length + types[i].size,
                                &error));
-        CHECK_OK(gc_npy_read_numbers(&a, in_folder("numbers.npy"), &error));
+        CHECK_OK(gc_npy_read_numbers(&a, in_folder("numbers.npy"), NULL, &error));
         CHECK(a.data == NULL && a.numbers[0] == types[i].first && a.numbers[1] == types[i].second);
         gc_array_free(&a);
     }

@@ -5,10 +5,11 @@
  *
  * usage: test_plan FOLDER [PREFIX]
  *
- * Every case runs with the engine, with plain kernels, and with the engine once constants are
- * folded and operators joined (gc_prepare); each time twice forward and, from different seeds,
- * twice backward, so that a buffer reused too early is seen. Exit status 1 when a case failed or
- * there was none.
+ * Every case runs with the engine, with the engine in strict mode, with plain kernels, and with the
+ * engine once constants are folded and operators joined (gc_prepare); each time twice forward and,
+ * from different seeds, twice backward, so that a buffer reused too early is seen. Exit status 1
+ * when a case failed or there was none, when a strict plan uses Winograd's algorithm, or when no
+ * other one does where oneDNN is known to have it and the case "tiled" ran.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,8 +26,12 @@ static const double output_tolerance = 2e-5, gradient_tolerance = 1e-4;
 typedef struct tally {
     int cases, failures, gradients;
     double worst_output, worst_gradient;
-    bool failed;
+    int winograd; /* steps */
+    bool failed, is_tiled;
 } tally;
+
+/* Of whom the engine asks what. */
+typedef enum mode { ENGINE, STRICT, PLAIN } mode;
 
 typedef struct setup {
     const op_case *c;
@@ -61,7 +66,7 @@ static bool is_input(const gc_graph *model, int value)
 }
 
 /* What the case knows becomes the request; false where it cannot be one plan. */
-static bool prepare(setup *s, const op_case *c, bool plain)
+static bool prepare(setup *s, const op_case *c, mode how)
 {
     const gc_graph *const m = c->model;
     *s = (setup){.c = c};
@@ -69,7 +74,8 @@ static bool prepare(setup *s, const op_case *c, bool plain)
                                    .fetches = s->fetches,
                                    .layers = s->layers,
                                    .targets = s->targets,
-                                   .plain = plain};
+                                   .plain = how == PLAIN,
+                                   .strict = how == STRICT};
     if (m->value_count > MAX_VALUES * 4 || m->input_count > MAX_VALUES)
         return false;
     for (int i = 0; i < m->input_count; i++) {
@@ -147,10 +153,25 @@ static gradcam_status check_backward(tally *t, const setup *s, gc_plan *plan, gr
     return GRADCAM_OK;
 }
 
+static void check_algorithms(tally *t, const setup *s, const gc_plan *plan)
+{
+    char text[GC_STEP_TEXT];
+    for (int i = 0; i < gc_plan_step_count(plan); i++) {
+        if (strstr(gc_plan_step_text(plan, i, text), "wino") == NULL)
+            continue;
+        t->winograd++;
+        if (s->request.strict || s->request.plain) {
+            fprintf(stderr, "%s: %s in strict mode\n", s->c->name, text);
+            t->failed = true;
+        }
+    }
+}
+
 static gradcam_status run(tally *t, const setup *s, gradcam_error *error)
 {
     gc_plan *plan = NULL;
     GC_TRY(gc_plan_create(&plan, s->c->model, s->packs, &s->request, error));
+    check_algorithms(t, s, plan);
     feed(s, plan);
     gradcam_status status = GRADCAM_OK;
     for (int round = 0; round < 2 && status == GRADCAM_OK; round++) {
@@ -164,10 +185,10 @@ static gradcam_status run(tally *t, const setup *s, gradcam_error *error)
     return status;
 }
 
-static gradcam_status run_setup(tally *t, const op_case *c, bool plain, gradcam_error *error)
+static gradcam_status run_setup(tally *t, const op_case *c, mode how, gradcam_error *error)
 {
     setup s;
-    if (!prepare(&s, c, plain) || s.request.fetch_count == 0)
+    if (!prepare(&s, c, how) || s.request.fetch_count == 0)
         return GRADCAM_OK;
     GC_TRY(gc_packs_create(&s.packs, NULL, error));
     gradcam_status status = run(t, &s, error);
@@ -194,17 +215,20 @@ static void run_case(tally *t, const char *folder, const char *name)
     op_case c = {0};
     gradcam_error error = {.message = ""};
     t->failed = false;
+    t->is_tiled |= strcmp(name, "tiled") == 0;
     gradcam_status status = op_case_read(&c, folder, name, &error);
     if (status == GRADCAM_OK && c.model != NULL) {
         const gradcam_status expected = op_case_status(&c);
         t->cases++;
-        status = run_setup(t, &c, false, &error);
+        status = run_setup(t, &c, ENGINE, &error);
         if (status == GRADCAM_OK)
-            status = run_setup(t, &c, true, &error);
+            status = run_setup(t, &c, STRICT, &error);
+        if (status == GRADCAM_OK)
+            status = run_setup(t, &c, PLAIN, &error);
         if (status == GRADCAM_OK) /* as a user's model is, before its first plan */
             status = gc_prepare(c.model, &error);
         if (status == GRADCAM_OK)
-            status = run_setup(t, &c, false, &error);
+            status = run_setup(t, &c, ENGINE, &error);
         if (expected != GRADCAM_OK) /* refused, with whatever status names the reason best */
             status = status != GRADCAM_OK ? GRADCAM_OK : GRADCAM_ERROR_INTERNAL;
     }
@@ -214,6 +238,18 @@ static void run_case(tally *t, const char *folder, const char *name)
     }
     op_case_free(&c);
     t->failures += t->failed;
+}
+
+/* Version 2 has it for AVX-512; later ones need not. */
+static bool lacks_winograd(const tally *t)
+{
+    char text[256];
+    gc_dnnl_describe(text, sizeof text);
+    const bool has_it = strstr(text, "oneDNN 2.") != NULL && strstr(text, "AVX-512") != NULL;
+    if (!has_it || !t->is_tiled || t->winograd > 0)
+        return false;
+    fprintf(stderr, "tiled: no convolution took Winograd's algorithm (%s)\n", text);
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -233,7 +269,7 @@ int main(int argc, char **argv)
             run_case(&t, argv[1], names[i]);
     op_case_list_free(&names, count);
     printf("%d cases, %d failed; %d gradients; largest difference of values %.2g, of gradients "
-           "%.2g\n",
-           t.cases, t.failures, t.gradients, t.worst_output, t.worst_gradient);
-    return t.failures > 0 || t.cases == 0;
+           "%.2g; %d steps by Winograd's algorithm\n",
+           t.cases, t.failures, t.gradients, t.worst_output, t.worst_gradient, t.winograd);
+    return t.failures > 0 || t.cases == 0 || lacks_winograd(&t);
 }

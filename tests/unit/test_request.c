@@ -362,7 +362,7 @@ static void check_file(gradcam_explanation *x, const gradcam_render_options *opt
     const float *const raw = raw_of(x, 0, &count);
     close(mkstemps(path, 4));
     CHECK_OK(gradcam_explanation_save(x, 0, GRADCAM_NPY_NORMALISED, options, path, &error));
-    CHECK_OK(gc_npy_read(&array, path, &error));
+    CHECK_OK(gc_npy_read(&array, path, NULL, &error));
     for (int i = 0; array.data != NULL && i < count; i++)
         CHECK_NEAR(array.data[i], fmaxf(lowest, fminf(1.0f, raw[i] / scale)), 1e-6);
     gc_array_free(&array);

@@ -198,15 +198,38 @@ static geometry geometry_of(const gc_window *window)
     return g;
 }
 
+const char *gc_pd_name(gc_hint pd)
+{
+    const char *name = "";
+    const dnnl_status_t status =
+        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name);
+    return status == dnnl_success ? name : "";
+}
+
+static bool is_named(gc_hint pd, const char *part)
+{
+    return part == NULL || strstr(gc_pd_name(pd), part) != NULL;
+}
+
 #if DNNL_VERSION_MAJOR >= 3
 
 dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gc_conv_mds *mds,
-                         const gc_window *window, dnnl_primitive_attr_t attr)
+                         const gc_window *window, dnnl_alg_kind_t algorithm, const char *name,
+                         dnnl_primitive_attr_t attr)
 {
     const geometry g = geometry_of(window);
-    return dnnl_convolution_forward_primitive_desc_create(
-        pd, engine, dnnl_forward_inference, dnnl_convolution_direct, mds->src, mds->weights,
-        mds->bias, mds->dst, g.strides, g.dilations, g.pad_begin, g.pad_end, attr);
+    dnnl_status_t status = dnnl_convolution_forward_primitive_desc_create(
+        pd, engine, dnnl_forward_inference, algorithm, mds->src, mds->weights, mds->bias, mds->dst,
+        g.strides, g.dilations, g.pad_begin, g.pad_end, attr);
+    if (status != dnnl_success)
+        return status;
+    while (status == dnnl_success && !is_named(*pd, name))
+        status = dnnl_primitive_desc_next_impl(*pd);
+    if (status == dnnl_success)
+        return status;
+    dnnl_primitive_desc_destroy(*pd);
+    *pd = NULL;
+    return dnnl_unimplemented;
 }
 
 dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
@@ -238,16 +261,40 @@ dnnl_status_t gc_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_c
 
 #else
 
+static dnnl_status_t fetch_named(dnnl_primitive_desc_t *pd, dnnl_primitive_desc_iterator_t each,
+                                 const char *name)
+{
+    dnnl_status_t status = dnnl_success;
+    while (status == dnnl_success) {
+        *pd = dnnl_primitive_desc_iterator_fetch(each);
+        if (*pd == NULL)
+            return dnnl_out_of_memory;
+        if (is_named(*pd, name))
+            return dnnl_success;
+        dnnl_primitive_desc_destroy(*pd);
+        *pd = NULL;
+        status = dnnl_primitive_desc_iterator_next(each);
+    }
+    return dnnl_unimplemented;
+}
+
 dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gc_conv_mds *mds,
-                         const gc_window *window, dnnl_primitive_attr_t attr)
+                         const gc_window *window, dnnl_alg_kind_t algorithm, const char *name,
+                         dnnl_primitive_attr_t attr)
 {
     const geometry g = geometry_of(window);
     dnnl_convolution_desc_t desc;
-    const dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &desc, dnnl_forward_inference, dnnl_convolution_direct, mds->src, mds->weights, mds->bias,
-        mds->dst, g.strides, g.dilations, g.pad_begin, g.pad_end);
-    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL)
-                                  : status;
+    dnnl_primitive_desc_iterator_t each = NULL;
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &desc, dnnl_forward_inference, algorithm, mds->src, mds->weights, mds->bias, mds->dst,
+        g.strides, g.dilations, g.pad_begin, g.pad_end);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_iterator_create(&each, &desc, attr, engine, NULL);
+    if (status == dnnl_success)
+        status = fetch_named(pd, each, name);
+    if (each != NULL)
+        dnnl_primitive_desc_iterator_destroy(each);
+    return status;
 }
 
 dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,

@@ -31,15 +31,13 @@ typedef struct gc_reorder gc_reorder;
 struct gc_kernel {
     dnnl_stream_t stream; /* the plan's */
     dnnl_primitive_t primitive;
-    gc_reorder *reorder; /* instead of a primitive */
-    const float *reorder_from;
-    float *reorder_to;
     dnnl_memory_t memories[8];
     dnnl_exec_arg_t args[8];
     int arg_count;
     int slot_of[GC_ARG_COUNT]; /* index into memories, or -1 */
     size_t scratch;
     gc_layout src_layout, dst_layout;
+    char name[32]; /* of the implementation */
 };
 
 gradcam_status gc_dnnl_fail(gradcam_error *error, dnnl_status_t status, const char *what);
@@ -82,8 +80,13 @@ typedef struct gc_conv_mds {
     gc_const_md src, weights, bias, dst;
 } gc_conv_mds;
 
+/** The first implementation whose name contains `name` (NULL: the first). */
 dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gc_conv_mds *mds,
-                         const gc_window *window, dnnl_primitive_attr_t attr);
+                         const gc_window *window, dnnl_alg_kind_t algorithm, const char *name,
+                         dnnl_primitive_attr_t attr);
+
+/** "jit:avx512_core", "brgconv_1x1:avx512_core", "gemm:jit", "ref:any", ...; "" if unknown. */
+const char *gc_pd_name(gc_hint pd);
 dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                   const gc_conv_mds *mds, const gc_window *window, gc_hint hint,
                                   dnnl_primitive_attr_t attr);
@@ -114,7 +117,7 @@ typedef struct gc_pack_source {
 } gc_pack_source;
 
 /** The weights in the form `wanted`; the memory belongs to `packs`. */
-gradcam_status gc_packs_get(gc_packs *packs, const gc_pack_source *source, gc_const_md wanted,
-                            void **data, gradcam_error *error);
+gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
+                            gc_const_md wanted, void **data, gradcam_error *error);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Convolutions in the layouts that make them fastest, see attempt_at.
+ * Convolutions, in the first of the wanted ways that oneDNN has.
  */
 #include "engine/dnnl/api.h"
 
+#include <omp.h>
 #include <string.h>
 
 /* Descriptors of one convolution, owned. `plain_*` describe the constants as the file has them. */
@@ -30,7 +31,7 @@ static int64_t groups_to_join(const gc_conv_spec *spec)
 {
     const gc_tensor *const w = gc_constant_tensor(spec->weights);
     const int64_t in = w->dims[1], out = w->dims[0] / spec->group;
-    const int block = gc_layout_block(gc_dnnl_preferred_layout());
+    const int block = gc_layout_block(gc_dnnl_blocked_layout());
     if (spec->group == 1 || (in == 1 && out == 1))
         return 1;
     for (int64_t count = 1; count <= block && count <= spec->group; count++)
@@ -69,28 +70,38 @@ static dnnl_status_t describe_weights(descriptors *d, const gc_conv_spec *spec)
     return status;
 }
 
-static dnnl_status_t describe(descriptors *d, const gc_conv_spec *spec, bool any,
-                              gc_layout src_layout, gc_layout dst_layout)
+/* How to ask for a kernel. */
+typedef struct attempt {
+    bool any;            /* let oneDNN choose the layouts */
+    gc_layout src, dst;  /* else these */
+    bool may_be_generic; /* take a kernel that is not made for this CPU */
+    bool is_winograd;
+    const char *name; /* part of the implementation's; NULL: any */
+} attempt;
+
+static dnnl_status_t describe(descriptors *d, const gc_conv_spec *spec, const attempt *a)
 {
     memset(d, 0, sizeof *d);
     dnnl_status_t status = describe_weights(d, spec);
     if (status == dnnl_success)
-        status = any ? gc_md_new(&d->src, spec->src.rank, spec->src.dims, dnnl_format_tag_any)
-                     : gc_md_activation(&d->src, &spec->src, src_layout);
+        status = a->any ? gc_md_new(&d->src, spec->src.rank, spec->src.dims, dnnl_format_tag_any)
+                        : gc_md_activation(&d->src, &spec->src, a->src);
     if (status == dnnl_success)
-        status = any ? gc_md_new(&d->dst, spec->dst.rank, spec->dst.dims, dnnl_format_tag_any)
-                     : gc_md_activation(&d->dst, &spec->dst, dst_layout);
+        status = a->any ? gc_md_new(&d->dst, spec->dst.rank, spec->dst.dims, dnnl_format_tag_any)
+                        : gc_md_activation(&d->dst, &spec->dst, a->dst);
     return status;
 }
 
 static dnnl_status_t forward_pd(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const descriptors *d,
-                                const gc_conv_spec *spec, bool with_posts)
+                                const gc_conv_spec *spec, const attempt *a, bool with_posts)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t status = gc_attr_new(&attr, spec->posts, with_posts ? spec->post_count : 0);
     const gc_conv_mds mds = {d->src, d->weights, d->bias, d->dst};
+    const dnnl_alg_kind_t algorithm =
+        a->is_winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
     if (status == dnnl_success)
-        status = gc_pd_conv(pd, dnnl->engine, &mds, &spec->window, attr);
+        status = gc_pd_conv(pd, dnnl->engine, &mds, &spec->window, algorithm, a->name, attr);
     if (attr != NULL)
         dnnl_primitive_attr_destroy(attr);
     return status;
@@ -103,63 +114,68 @@ static bool layouts_known(gc_hint pd, const gc_conv_spec *spec, dnnl_query_t src
            gc_md_layout(dnnl_primitive_desc_query_md(pd, dst, 0), &spec->dst, dst_layout);
 }
 
-/* A way to ask for a kernel, in the order of preference. */
-typedef struct attempt {
-    bool any;            /* let oneDNN choose the layouts */
-    gc_layout src, dst;  /* else these */
-    bool may_be_generic; /* take a kernel that is not made for this CPU */
-} attempt;
+/* A way may be more than one attempt: a first convolution over blocks reads its few channels
+ * row-major. */
+enum { PER_WAY = 2, FALLBACKS = 3, ATTEMPTS = PER_WAY * GC_CONV_WAYS + FALLBACKS };
 
-enum { ATTEMPTS = 5 };
-
-/*
- * Asked for any layout, oneDNN 2.6 takes channels-last on AVX-512. Measured there, that makes the
- * convolutions of ResNets up to 8 % faster than blocks of channels, those of depthwise networks a
- * little slower; but blocks can be concatenated as they are, so they come first. A first
- * convolution reads its few channels row-major.
- */
-static attempt attempt_at(int index)
+static int attempts_of(const gc_conv_spec *spec, attempt attempts[ATTEMPTS])
 {
-    const gc_layout blocked = gc_dnnl_preferred_layout();
-    const attempt attempts[ATTEMPTS] = {{false, blocked, blocked, false},
-                                        {false, GC_LAYOUT_PLAIN, blocked, false},
-                                        {true, GC_LAYOUT_PLAIN, GC_LAYOUT_PLAIN, true},
-                                        {false, blocked, blocked, true},
-                                        {false, GC_LAYOUT_PLAIN, GC_LAYOUT_PLAIN, true}};
-    return attempts[index];
+    const gc_layout blocked = gc_dnnl_blocked_layout();
+    int count = 0;
+    for (int i = 0; i < spec->way_count; i++)
+        switch (spec->ways[i]) {
+        case GC_CONV_LAST:
+            attempts[count++] = (attempt){.src = GC_LAYOUT_LAST, .dst = GC_LAYOUT_LAST};
+            break;
+        case GC_CONV_BLOCKED:
+            attempts[count++] = (attempt){.src = blocked, .dst = blocked};
+            attempts[count++] = (attempt){.src = GC_LAYOUT_PLAIN, .dst = blocked};
+            break;
+        case GC_CONV_WINOGRAD_2X3:
+        case GC_CONV_WINOGRAD_4X3:
+            attempts[count++] =
+                (attempt){.src = blocked,
+                          .dst = blocked,
+                          .is_winograd = true,
+                          .name = spec->ways[i] == GC_CONV_WINOGRAD_4X3 ? "wino_4x3" : "wino_2x3"};
+            break;
+        }
+    attempts[count++] = (attempt){.any = true, .may_be_generic = true};
+    attempts[count++] = (attempt){.src = blocked, .dst = blocked, .may_be_generic = true};
+    attempts[count++] =
+        (attempt){.src = GC_LAYOUT_PLAIN, .dst = GC_LAYOUT_PLAIN, .may_be_generic = true};
+    return count;
 }
 
-/* Implementations are called "jit:avx512_core", "brgconv_1x1:avx512_core", "gemm:jit", "ref:any".
- */
 static bool is_generic(gc_hint pd)
 {
-    const char *name = "";
-    if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success)
-        return true;
+    const char *const name = gc_pd_name(pd);
     return strncmp(name, "ref", 3) == 0 || strncmp(name, "gemm", 4) == 0;
 }
 
 /* What differs between the two passes. Source and result are those of the convolution itself. */
 typedef struct direction {
     dnnl_status_t (*describe)(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const descriptors *d,
-                              const gc_conv_spec *spec);
+                              const gc_conv_spec *spec, const attempt *a);
     dnnl_query_t src_query, dst_query;
     int src_arg, dst_arg; /* of oneDNN's execution */
     bool is_backward;     /* reads the result's gradient and writes the source's */
 } direction;
 
 static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl,
-                                      const descriptors *d, const gc_conv_spec *spec)
+                                      const descriptors *d, const gc_conv_spec *spec,
+                                      const attempt *a)
 {
-    return forward_pd(pd, dnnl, d, spec, true);
+    return forward_pd(pd, dnnl, d, spec, a, true);
 }
 
 static dnnl_status_t describe_backward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl,
-                                       const descriptors *d, const gc_conv_spec *spec)
+                                       const descriptors *d, const gc_conv_spec *spec,
+                                       const attempt *a)
 {
     dnnl_primitive_desc_t hint = NULL;
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = forward_pd(&hint, dnnl, d, spec, false);
+    dnnl_status_t status = forward_pd(&hint, dnnl, d, spec, a, false);
     if (status != dnnl_success)
         return status;
     status = gc_attr_new(&attr, NULL, 0);
@@ -182,17 +198,19 @@ static const direction backward = {describe_backward,      dnnl_query_diff_src_m
 static void choose(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec *spec,
                    const direction *way, gc_layout *src_layout, gc_layout *dst_layout)
 {
-    for (int i = 0; i < ATTEMPTS; i++) {
-        const attempt a = attempt_at(i);
+    attempt attempts[ATTEMPTS];
+    const int count = attempts_of(spec, attempts);
+    for (int i = 0; i < count; i++) {
+        const attempt *const a = &attempts[i];
         descriptors d;
-        dnnl_status_t status = describe(&d, spec, a.any, a.src, a.dst);
+        dnnl_status_t status = describe(&d, spec, a);
         *pd = NULL;
         if (status == dnnl_success)
-            status = way->describe(pd, dnnl, &d, spec);
+            status = way->describe(pd, dnnl, &d, spec, a);
         descriptors_free(&d);
         if (status != dnnl_success)
             continue;
-        if ((a.may_be_generic || !is_generic(*pd)) &&
+        if ((a->may_be_generic || !is_generic(*pd)) &&
             layouts_known(*pd, spec, way->src_query, way->dst_query, src_layout, dst_layout))
             return;
         dnnl_primitive_desc_destroy(*pd);
@@ -231,11 +249,12 @@ static gradcam_status add_constants(gc_kernel *kernel, gc_dnnl *dnnl, gc_packs *
 {
     descriptors d;
     void *data = NULL;
-    const dnnl_status_t described = describe(&d, spec, true, GC_LAYOUT_PLAIN, GC_LAYOUT_PLAIN);
+    const attempt any = {.any = true};
+    const dnnl_status_t described = describe(&d, spec, &any);
     const gc_pack_source source = {spec->weights, d.plain_weights, spec->group,
                                    groups_to_join(spec)};
     gradcam_status status = described == dnnl_success
-                                ? gc_packs_get(packs, &source, s->weights, &data, error)
+                                ? gc_packs_get(packs, dnnl, &source, s->weights, &data, error)
                                 : gc_dnnl_fail(error, described, "describing weights");
     if (status == GRADCAM_OK)
         status =
@@ -247,8 +266,8 @@ static gradcam_status add_constants(gc_kernel *kernel, gc_dnnl *dnnl, gc_packs *
     return status;
 }
 
-static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
-                           const direction *way, gc_kernel **kernel, gradcam_error *error)
+static gradcam_status make_kernel(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                                  const direction *way, gc_kernel **kernel, gradcam_error *error)
 {
     dnnl_primitive_desc_t pd = NULL;
     gc_layout src_layout = GC_LAYOUT_PLAIN, dst_layout = GC_LAYOUT_PLAIN;
@@ -278,6 +297,21 @@ static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *s
     (*kernel)->src_layout = way->is_backward ? dst_layout : src_layout;
     (*kernel)->dst_layout = way->is_backward ? src_layout : dst_layout;
     return GRADCAM_OK;
+}
+
+/* A primitive runs on as many threads as there were when it was made. Waking them takes longer than
+ * a small convolution (squeeze-and-excitation). */
+static gradcam_status make(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
+                           const direction *way, gc_kernel **kernel, gradcam_error *error)
+{
+    enum { MANY_PRODUCTS = 20000 };
+    const gc_tensor *const w = gc_constant_tensor(spec->weights);
+    const int threads = omp_get_max_threads();
+    if (gc_tensor_count(&spec->dst) * (gc_tensor_count(w) / w->dims[0]) < MANY_PRODUCTS)
+        omp_set_num_threads(1);
+    const gradcam_status status = make_kernel(dnnl, packs, spec, way, kernel, error);
+    omp_set_num_threads(threads);
+    return status;
 }
 
 gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "engine/dnnl/api.h"
 
 gradcam_status gc_dnnl_create(gc_dnnl **dnnl, gradcam_error *error)
@@ -25,7 +27,12 @@ void gc_dnnl_destroy(gc_dnnl **dnnl)
     *dnnl = NULL;
 }
 
-gc_layout gc_dnnl_preferred_layout(void)
+bool gc_dnnl_prefers_last(void)
+{
+    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
+}
+
+gc_layout gc_dnnl_blocked_layout(void)
 {
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? GC_LAYOUT_BLOCKED16
                                                                     : GC_LAYOUT_BLOCKED8;
@@ -49,6 +56,7 @@ gradcam_status gc_kernel_create(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitiv
     gradcam_status status = gc_new(kernel, 1, sizeof **kernel, error);
     if (status == GRADCAM_OK) {
         (*kernel)->stream = dnnl->stream;
+        snprintf((*kernel)->name, sizeof(*kernel)->name, "%s", gc_pd_name(pd));
         for (int i = 0; i < GC_ARG_COUNT; i++)
             (*kernel)->slot_of[i] = -1;
         const dnnl_status_t made = dnnl_primitive_create(&(*kernel)->primitive, pd);
@@ -83,27 +91,18 @@ void gc_kernel_destroy(gc_kernel **kernel)
         dnnl_memory_destroy((*kernel)->memories[i]);
     if ((*kernel)->primitive != NULL)
         dnnl_primitive_destroy((*kernel)->primitive);
-    gc_reorder_destroy(&(*kernel)->reorder);
     gc_free(*kernel);
     *kernel = NULL;
 }
 
 void gc_kernel_bind(gc_kernel *kernel, gc_kernel_arg arg, void *data)
 {
-    if (kernel->reorder != NULL && arg == GC_ARG_SRC)
-        kernel->reorder_from = data;
-    else if (kernel->reorder != NULL && arg == GC_ARG_DST)
-        kernel->reorder_to = data;
-    else if (kernel->reorder == NULL && kernel->slot_of[arg] >= 0)
+    if (kernel->slot_of[arg] >= 0)
         dnnl_memory_set_data_handle(kernel->memories[kernel->slot_of[arg]], data);
 }
 
 gradcam_status gc_kernel_run(gc_kernel *kernel, gradcam_error *error)
 {
-    if (kernel->reorder != NULL) {
-        gc_reorder_run(kernel->reorder, kernel->reorder_from, kernel->reorder_to);
-        return GRADCAM_OK;
-    }
     const dnnl_status_t status =
         dnnl_primitive_execute(kernel->primitive, kernel->stream, kernel->arg_count, kernel->args);
     return status == dnnl_success ? GRADCAM_OK : gc_dnnl_fail(error, status, "running a primitive");
@@ -114,6 +113,11 @@ size_t gc_kernel_scratch(const gc_kernel *kernel)
     return kernel->scratch;
 }
 
+const char *gc_kernel_name(const gc_kernel *kernel)
+{
+    return kernel->name;
+}
+
 gc_layout gc_kernel_src_layout(const gc_kernel *kernel)
 {
     return kernel->src_layout;
@@ -122,24 +126,4 @@ gc_layout gc_kernel_src_layout(const gc_kernel *kernel)
 gc_layout gc_kernel_dst_layout(const gc_kernel *kernel)
 {
     return kernel->dst_layout;
-}
-
-/* ---- Reorder -------------------------------------------------------------------------------- */
-
-gradcam_status gc_dnnl_reorder(const gc_tensor *tensor, gc_layout from, gc_layout to,
-                               gc_kernel **kernel, gradcam_error *error)
-{
-    gc_md from_md = NULL, to_md = NULL;
-    GC_TRY(gc_new(kernel, 1, sizeof **kernel, error));
-    dnnl_status_t made = gc_md_activation(&from_md, tensor, from);
-    if (made == dnnl_success)
-        made = gc_md_activation(&to_md, tensor, to);
-    const gradcam_status status =
-        made == dnnl_success ? gc_reorder_create(&(*kernel)->reorder, from_md, to_md, error)
-                             : gc_dnnl_fail(error, made, "describing a reorder");
-    gc_md_free(&from_md);
-    gc_md_free(&to_md);
-    if (status != GRADCAM_OK)
-        gc_kernel_destroy(kernel);
-    return status;
 }

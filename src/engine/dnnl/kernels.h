@@ -29,7 +29,7 @@ gradcam_status gc_packs_create(gc_packs **packs, gc_budget *budget, gradcam_erro
 gc_budget *gc_packs_budget(const gc_packs *packs);
 void gc_packs_destroy(gc_packs **packs);
 
-/** One primitive with its memories, or a copy between layouts. */
+/** One primitive with its memories. */
 typedef struct gc_kernel gc_kernel;
 void gc_kernel_destroy(gc_kernel **kernel);
 
@@ -46,17 +46,18 @@ typedef enum gc_kernel_arg {
 void gc_kernel_bind(gc_kernel *kernel, gc_kernel_arg arg, void *data);
 gradcam_status gc_kernel_run(gc_kernel *kernel, gradcam_error *error);
 
+/** oneDNN's name of the implementation; valid while the kernel is. */
+const char *gc_kernel_name(const gc_kernel *kernel);
+
 /** Bytes for GC_ARG_SCRATCH, and the layouts chosen for source and destination. */
 size_t gc_kernel_scratch(const gc_kernel *kernel);
 gc_layout gc_kernel_src_layout(const gc_kernel *kernel);
 gc_layout gc_kernel_dst_layout(const gc_kernel *kernel);
 
-/** The channel-blocked layout that suits this CPU best. */
-gc_layout gc_dnnl_preferred_layout(void);
-
-/** Copies a float tensor from one layout to another. */
-gradcam_status gc_dnnl_reorder(const gc_tensor *tensor, gc_layout from, gc_layout to,
-                               gc_kernel **kernel, gradcam_error *error);
+/** The blocks of channels that fill this CPU's vectors, and whether its convolutions are faster
+ * over channels-last images. */
+gc_layout gc_dnnl_blocked_layout(void);
+bool gc_dnnl_prefers_last(void);
 
 /** What is computed on a convolution's result while it is still in registers. */
 typedef enum gc_post_kind {
@@ -76,6 +77,18 @@ typedef struct gc_post {
 
 enum { GC_MAX_POSTS = 3 };
 
+/** In which layout and by which algorithm. */
+typedef enum gc_conv_way {
+    GC_CONV_LAST,    /**< Direct, channels-last. */
+    GC_CONV_BLOCKED, /**< Direct, over blocks of channels. */
+    /** Winograd's algorithm over blocks of channels (Lavin and Gray 2016, arXiv:1509.09308), with
+     *  tiles of 2x2 or 4x4 results. */
+    GC_CONV_WINOGRAD_2X3,
+    GC_CONV_WINOGRAD_4X3
+} gc_conv_way;
+
+enum { GC_CONV_WAYS = 4 };
+
 typedef struct gc_conv_spec {
     gc_tensor src, dst;         /**< Logical extents. */
     const gc_constant *weights; /**< O x I/group x kernel. */
@@ -84,6 +97,8 @@ typedef struct gc_conv_spec {
     gc_window window;
     gc_post posts[GC_MAX_POSTS];
     int post_count;
+    gc_conv_way ways[GC_CONV_WAYS]; /**< To be tried in this order. */
+    int way_count;
 } gc_conv_spec;
 
 gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,

@@ -115,7 +115,7 @@ void gc_reorder_run(const gc_reorder *r, const float *from, float *to)
         if (r->dims[i] == 0)
             return;
     if (r->is_padded)
-        memset(to, 0, r->to_bytes);
+        gc_clear_bytes(to, r->to_bytes);
     if (r->rank == 1) {
         for (int64_t i = 0; i < r->dims[0]; i++)
             to[r->to[0][i]] = from[r->from[0][i]];
