@@ -211,8 +211,8 @@ stage_valgrind() {
     # One thread: valgrind runs one at a time anyhow, and spinning ones would starve it.
     export OMP_NUM_THREADS=1
     check "build for valgrind" build valgrind gcc -Dbuildtype=debugoptimized -Db_ndebug=false &&
-        run_tests valgrind-unit valgrind --no-suite oracle --no-suite endurance --no-suite cli --no-suite packaging \
-            --timeout-multiplier 40 --wrap "valgrind $options" &&
+        run_tests valgrind-unit valgrind --suite unit --suite fuzz --timeout-multiplier 40 \
+            --wrap "valgrind $options" &&
         GRADCAM_WRAP="valgrind $options" run_tests valgrind-cli valgrind --suite cli \
             --timeout-multiplier 40
     unset OMP_NUM_THREADS
