@@ -211,11 +211,36 @@ stage_valgrind() {
     # One thread: valgrind runs one at a time anyhow, and spinning ones would starve it.
     export OMP_NUM_THREADS=1
     check "build for valgrind" build valgrind gcc -Dbuildtype=debugoptimized -Db_ndebug=false &&
-        run_tests valgrind-unit valgrind --no-suite oracle --no-suite endurance --no-suite cli --no-suite packaging \
-            --timeout-multiplier 40 --wrap "valgrind $options" &&
+        run_tests valgrind-unit valgrind --suite unit --suite fuzz --timeout-multiplier 40 \
+            --wrap "valgrind $options" &&
         GRADCAM_WRAP="valgrind $options" run_tests valgrind-cli valgrind --suite cli \
             --timeout-multiplier 40
     unset OMP_NUM_THREADS
+}
+
+# The oracle tests that reach what the others do not, and are quick.
+coverage_oracles=(structure tokens targets exporters cam)
+
+# All but those: a limit on the size of files cuts counters short, too.
+coverage_tests() {
+    meson test -C "$1" --list --no-suite oracle --no-suite endurance --no-suite packaging 2>/dev/null |
+        sed -n 's,^.* / ,,p' | grep -vx 'cli error-file-limit'
+}
+
+stage_coverage() {
+    heading "What the tests run: lines and branches"
+    local tests
+    # One thread: counters are not atomic. What the counters' library has to say is no output of ours.
+    export OMP_NUM_THREADS=1 GCOV_ERROR_FILE=$PWD/$logs/gcov.log
+    if check "build for coverage" build coverage gcc -Dbuildtype=custom -Doptimization=1 -Ddebug=true \
+        -Db_coverage=true -Db_ndebug=true; then
+        find "$top/coverage" -name '*.gcda' -delete
+        mapfile -t tests < <(coverage_tests "$top/coverage")
+        run_tests coverage-tests coverage "${tests[@]}" "${coverage_oracles[@]}" --timeout-multiplier 4
+        check "coverage" tools/coverage.py "$top/coverage"
+        sed '$d' "$logs/coverage.log"
+    fi
+    unset OMP_NUM_THREADS GCOV_ERROR_FILE
 }
 
 # ---- Packages and bare machines ----------------------------------------------------------------
@@ -236,7 +261,7 @@ stage_bare() {
 
 # ---- All -------------------------------------------------------------------------------------
 
-stages=(checks gcc clang tidy test sanitize threads valgrind package)
+stages=(checks gcc clang tidy test sanitize threads valgrind coverage package)
 case $* in
     "") ;;
     all) stages+=(bare) ;;

@@ -9,6 +9,8 @@ of arithmetic. What is expected of them follows from how they are made; see test
   point        the only layer has one place
   logits, softmax, sigmoid
                the same classifier without and with a final activation, whose input saturates it
+  norm, norm_as_conv
+               a BatchNormalization that no convolution can absorb, and the convolution it amounts to
   empty_branch a part without channels is joined to one with: as `logits` without
   empty_space  the second layer has no places
   empty_batch  an input without samples
@@ -114,6 +116,22 @@ def classifier(name, activation=None, branch=False):
     b.write(name, [1, 3, 8, 8], logits if activation is None else b.node(activation, logits))
 
 
+def normalised(name, as_convolution):
+    b = Builder()
+    gamma, beta, mean = (b.random.normal(1, 0.5, 8) for _ in range(3))
+    variance = b.random.uniform(0.5, 2, 8)
+    x = b.node("MaxPool", b.node("Relu", b.conv("input", 3, 8)), kernel_shape=[2, 2])
+    if as_convolution:
+        scale = gamma / np.sqrt(variance + 1e-3)
+        x = b.node("Conv", x, b.constant(scale.reshape(8, 1, 1, 1)),
+                   b.constant(beta - mean * scale), group=8)
+    else:
+        x = b.node("BatchNormalization", x, *map(b.constant, (gamma, beta, mean, variance)),
+                   epsilon=1e-3)
+    x = b.node("Relu", b.conv(b.node("Relu", x), 8, 8))
+    b.write(name, [1, 3, 16, 16], b.head(x, 8))
+
+
 def empty(name, shape):
     b = Builder()
     b.write(name, shape, b.head(b.node("Relu", b.conv("input", 3, 8)), 8))
@@ -139,6 +157,8 @@ if __name__ == "__main__":
     classifier("softmax", "Softmax")
     classifier("sigmoid", "Sigmoid")
     classifier("empty_branch", branch=True)
+    normalised("norm", False)
+    normalised("norm_as_conv", True)
     empty_space()
     empty("empty_batch", [0, 3, 8, 8])
     empty("empty_width", [1, 3, 8, 0])

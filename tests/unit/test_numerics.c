@@ -324,6 +324,18 @@ static void test_saturated(void)
     release(&plain);
 }
 
+/* ---- Normalisation -------------------------------------------------------------------------- */
+
+/* FullGrad counts its shift as a bias, as that of a convolution that does the same. */
+static void test_normalisation(void)
+{
+    const asking question = {.methods = {"fullgrad", "fullgrad:complete", "gradcam"}};
+    answer norm = ask_model("norm", &question), conv = ask_model("norm_as_conv", &question);
+    CHECK(distance(&norm, &conv) <= 1e-5);
+    release(&norm);
+    release(&conv);
+}
+
 /* ---- Few elements, and none ----------------------------------------------------------------- */
 
 static void test_empty_input(void)
@@ -413,4 +425,5 @@ static void test_few_places(void)
 }
 
 TEST_MAIN(test_no_denormals, test_state_of_host, test_call_within_call, test_saturated,
-          test_empty_input, test_empty_part, test_empty_layer, test_one_place, test_few_places)
+          test_normalisation, test_empty_input, test_empty_part, test_empty_layer, test_one_place,
+          test_few_places)
