@@ -54,7 +54,8 @@ static bool fits(const gc_plan *plan, const gc_node *node)
     for (int i = 1; i < 5; i++)
         if (constant(plan, node, i) == NULL)
             return false;
-    return plan->items[node->inputs[0]].type.rank >= 3;
+    const gc_tensor *const type = &plan->items[node->inputs[0]].type;
+    return type->rank >= 3 && gc_tensor_count(type) > 0;
 }
 
 /* The rectifier that alone reads the result, or NULL. */
