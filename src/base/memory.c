@@ -31,8 +31,7 @@ gradcam_status gc_new_raw(void *out, size_t count, size_t size, gradcam_error *e
     if (!gc_multiply(count, size, &bytes) || bytes > SIZE_MAX - HUGE_PAGE)
         return gc_fail_memory(error, SIZE_MAX);
     const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    /* C11 wants whole multiples, and the sanitizers insist on them. What is added is never touched.
-     */
+    /* C11 wants whole multiples, and the sanitizers insist. What is added stays untouched. */
     const size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + alignment - 1) / alignment * alignment;
     *block = aligned_alloc(alignment, rounded);
     if (*block == NULL)
