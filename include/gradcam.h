@@ -223,8 +223,8 @@ typedef struct gradcam_explainer_options {
     int after_activation; /**< Non-zero: differentiate after a final Softmax or Sigmoid, not before.
                            */
     int threads;          /**< 0: as OpenMP decides. */
-    /** Non-zero: convolve directly only. Else some 3x3 convolutions take Winograd's algorithm, which
-     *  is faster and rounds more (logits of VGG-16 differ by 5e-7 of the largest). */
+    /** Non-zero: convolve directly only. Else some 3x3 convolutions take Winograd's algorithm,
+     *  which is faster and rounds more (logits of VGG-16 differ by 5e-7 of the largest). */
     int strict;
     const void *reserved[7]; /**< Must be zero. */
 } gradcam_explainer_options;

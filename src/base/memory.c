@@ -28,10 +28,11 @@ gradcam_status gc_new_raw(void *out, size_t count, size_t size, gradcam_error *e
     void **const block = out;
     *block = NULL;
     size_t bytes = 0;
-    if (!gc_multiply(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
+    if (!gc_multiply(count, size, &bytes) || bytes > SIZE_MAX - HUGE_PAGE)
         return gc_fail_memory(error, SIZE_MAX);
     const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    const size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    /* C11 wants whole multiples, and the sanitizers insist. What is added stays untouched. */
+    const size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + alignment - 1) / alignment * alignment;
     *block = aligned_alloc(alignment, rounded);
     if (*block == NULL)
         return gc_fail_memory(error, bytes);
