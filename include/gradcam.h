@@ -34,9 +34,10 @@
  * An explainer keeps its model alive: the model may be destroyed first, from whatever thread.
  * Loading, preparing and explaining use OpenMP, from threads of any pool: `threads` of the
  * explainer where that is not 0, else as many as OpenMP gives the calling thread; one inside a
- * parallel region. While they last, these threads round to nearest and take denormals for 0 (on
- * x86; functions of the caller's that are called find it so); on return each has the state that it
- * had.
+ * parallel region. GNU's OpenMP does not follow a fork: a child of a process that has called
+ * gradcam hangs in its first call unless it runs exec. While calls last, these threads round to
+ * nearest and take denormals for 0 (on x86; functions of the caller's that are called find it so);
+ * on return each has the state that it had.
  */
 #ifndef GRADCAM_H
 #define GRADCAM_H

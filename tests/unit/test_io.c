@@ -294,4 +294,5 @@ static void end(void)
     CHECK_INT(rmdir(folder), 0);
 }
 
-TEST_MAIN(short_calls, refused_link, replaced_by_a_folder, pipes, small_disk, end)
+/* The child of small_disk explains: OpenMP's threads, once made, do not follow a fork. */
+TEST_MAIN(small_disk, short_calls, refused_link, replaced_by_a_folder, pipes, end)
