@@ -4,8 +4,8 @@
  *
  * By rule, not by trial: the same network on the same machine must give the same bytes each time,
  * and algorithms differ in rounding. The rule estimates a way's time in floating-point operations
- * of a direct convolution: its own, by a factor that was measured, and for each byte
- * that must be copied into another layout first.
+ * of a direct convolution: its own, by factors measured with oneDNN 2.6 on AVX-512, and more for
+ * each byte that must be copied into another layout first.
  */
 #include "engine/build.h"
 

@@ -147,6 +147,14 @@ static int attempts_of(const gc_conv_spec *spec, attempt attempts[ATTEMPTS])
     return count;
 }
 
+/* Winograd's transformed tensors grow with the image, to twice what is convolved and more. */
+static bool is_modest(gc_hint pd)
+{
+    enum { MOST = 256 << 20 };
+    const gc_const_md scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    return scratch == NULL || dnnl_memory_desc_get_size(scratch) <= MOST;
+}
+
 static bool is_generic(gc_hint pd)
 {
     const char *const name = gc_pd_name(pd);
@@ -210,7 +218,7 @@ static void choose(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec 
         descriptors_free(&d);
         if (status != dnnl_success)
             continue;
-        if ((a->may_be_generic || !is_generic(*pd)) &&
+        if ((a->may_be_generic || !is_generic(*pd)) && (!a->is_winograd || is_modest(*pd)) &&
             layouts_known(*pd, spec, way->src_query, way->dst_query, src_layout, dst_layout))
             return;
         dnnl_primitive_desc_destroy(*pd);
