@@ -219,7 +219,8 @@ static void test_predictions(void)
     CHECK_INT(count, gradcam_model_label_count(model));
     for (size_t i = 0; i < count; i++) {
         sum += (double)p[i].probability;
-        CHECK(i == 0 || p[i - 1].logit >= p[i].logit);
+        CHECK(i == 0 || p[i - 1].logit > p[i].logit ||
+              (p[i - 1].logit == p[i].logit && p[i - 1].index < p[i].index));
         CHECK_STR(p[i].label, gradcam_model_label(model, (size_t)p[i].index));
     }
     CHECK_NEAR(sum, 1.0, 1e-5);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operators that read the memory layout themselves give the same in each of them. */
+/* Operators that read the memory layout themselves give the same in each of them, and copies
+ * between layouts put every element where tensor.h says. */
+#include <stdlib.h>
+
+#include "engine/relayout.h"
 #include "ops/op.h"
 #include "test.h"
 
@@ -10,13 +14,19 @@ static const int64_t full[] = {BATCH, CHANNELS, HEIGHT, WIDTH}, one[] = {BATCH, 
 
 /* Where element (n, c, s) of `spatial` positions lies, straight from the description in tensor.h.
  */
-static size_t place(gc_layout layout, size_t n, size_t c, size_t s, size_t spatial)
+static size_t place_of(gc_layout layout, size_t channels, size_t spatial, size_t n, size_t c,
+                       size_t s)
 {
     const size_t block = (size_t)gc_layout_block(layout);
-    const size_t blocks = (CHANNELS + block - 1) / block;
+    const size_t blocks = (channels + block - 1) / block;
     if (layout == GC_LAYOUT_LAST)
-        return (n * spatial + s) * CHANNELS + c;
+        return (n * spatial + s) * channels + c;
     return ((n * blocks + c / block) * spatial + s) * block + c % block;
+}
+
+static size_t place(gc_layout layout, size_t n, size_t c, size_t s, size_t spatial)
+{
+    return place_of(layout, CHANNELS, spatial, n, c, s);
 }
 
 static void convert(gc_layout from, const float *x, gc_layout to, float *y, size_t spatial)
@@ -105,4 +115,49 @@ static void global_pools(void)
     check("GlobalLpPool");
 }
 
-TEST_MAIN(batch_normalization, global_pools)
+/* ---- Copies between layouts ----------------------------------------------------------------- */
+
+/* An element's value tells what it is; what only pads must be 0, whatever was there. */
+static void check_copy(const int64_t *dims, gc_layout from, gc_layout to)
+{
+    gc_tensor a = view(dims, from, NULL), b = view(dims, to, NULL);
+    const size_t channels = (size_t)dims[1], spatial = (size_t)(dims[2] * dims[3]);
+    const size_t room = gc_tensor_bytes(&b) / sizeof(float);
+    size_t wrong = 0, sum = 0;
+    float *const x = a.data = malloc(gc_tensor_bytes(&a)), *const y = b.data = malloc(room * 4);
+    for (size_t i = 0; i < gc_tensor_bytes(&a) / sizeof(float); i++)
+        x[i] = -1.0f;
+    for (size_t i = 0; i < room; i++)
+        y[i] = -1.0f;
+    for (size_t n = 0; n < (size_t)dims[0]; n++)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t s = 0; s < spatial; s++)
+                x[place_of(from, channels, spatial, n, c, s)] =
+                    (float)((n * channels + c) * spatial + s + 1);
+    gc_relayout(&a, &b);
+    for (size_t n = 0; n < (size_t)dims[0]; n++)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t s = 0; s < spatial; s++)
+                wrong += y[place_of(to, channels, spatial, n, c, s)] !=
+                         (float)((n * channels + c) * spatial + s + 1);
+    for (size_t i = 0; i < room; i++)
+        sum += (size_t)(y[i] != 0.0f);
+    CHECK_INT(wrong, 0);
+    CHECK_INT(sum, (size_t)dims[0] * channels * spatial);
+    free(x);
+    free(y);
+}
+
+static void copies(void)
+{
+    static const int64_t shapes[][4] = {{1, 3, 9, 7},   {2, 16, 5, 5},   {1, 19, 8, 9},
+                                        {3, 40, 1, 1},  {1, 130, 3, 3},  {2, 64, 13, 11},
+                                        {1, 256, 9, 9}, {1, 33, 33, 31}, {1, 1, 6, 6}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int from = GC_LAYOUT_PLAIN; from <= GC_LAYOUT_LAST; from++)
+            for (int to = GC_LAYOUT_PLAIN; to <= GC_LAYOUT_LAST; to++)
+                if (from != to)
+                    check_copy(shapes[i], (gc_layout)from, (gc_layout)to);
+}
+
+TEST_MAIN(batch_normalization, global_pools, copies)

@@ -290,5 +290,43 @@ static void colours(void)
     CHECK(memcmp(out, jet->rgb[0], 3) == 0 && memcmp(out + 3, jet->rgb[255], 3) == 0);
 }
 
-TEST_MAIN(orientations, limits, views, map_follows_crop, resizing_keeps_constants, resizing_windows,
-          presets, preprocessor_configs, labels_of_text, labels_of_json, colours)
+/* The hottest pixel is the first of the greatest values of the whole map. */
+static void check_peak(const gc_view *v, const float *map, int width, int height)
+{
+    const int count = v->picture_width * v->picture_height;
+    float *const all = malloc((size_t)count * sizeof *all), value = 0.0f;
+    int x = -1, y = -1, best = 0;
+    CHECK_OK(gc_view_map_to_picture(v, map, width, height, all, NULL, &error));
+    for (int i = 1; i < count; i++)
+        if (all[i] > all[best])
+            best = i;
+    CHECK_OK(gc_view_peak(v, map, width, height, &x, &y, &value, &error));
+    CHECK_INT(y * v->picture_width + x, best);
+    CHECK(value == all[best]);
+    free(all);
+}
+
+static void peaks(void)
+{
+    enum { WIDTH = 7, HEIGHT = 5, ROUNDS = 40 };
+    float map[WIDTH * HEIGHT];
+    uint32_t state = 1;
+    gc_view views[4];
+    CHECK_OK(gc_view_make(&views[0], GRADCAM_FIT_STRETCH, 0, 61, 43, 224, 224, &error));
+    CHECK_OK(gc_view_make(&views[1], GRADCAM_FIT_CROP, 256, 97, 60, 224, 224, &error));
+    CHECK_OK(gc_view_make(&views[2], GRADCAM_FIT_LETTERBOX, 0, 64, 31, 224, 224, &error));
+    CHECK_OK(gc_view_make(&views[3], GRADCAM_FIT_STRETCH, 0, 5, 3, 224, 224, &error));
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < WIDTH * HEIGHT; i++) {
+            state = state * 1664525u + 1013904223u;
+            /* Few values, so that there are equals; all below 0 in the last round. */
+            map[i] = (float)(state >> 24) / 255.0f - (round == ROUNDS - 1 ? 2.0f : 0.5f);
+            map[i] = round % 3 == 0 ? roundf(map[i] * 2.0f) : map[i];
+        }
+        for (int v = 0; v < 4; v++)
+            check_peak(&views[v], map, WIDTH, HEIGHT);
+    }
+}
+
+TEST_MAIN(orientations, limits, views, map_follows_crop, peaks, resizing_keeps_constants,
+          resizing_windows, presets, preprocessor_configs, labels_of_text, labels_of_json, colours)
