@@ -187,7 +187,7 @@ static void test_state_of_host(void)
     const int before = omp_get_max_threads();
     omp_set_num_threads(THREADS);
     answer plain = ask_model("free", &question), odd = {0};
-    gradcam_model *model = NULL;
+    gradcam_model *model = NULL, *missing = NULL;
     gradcam_explainer *explainer = NULL;
     set_states();
     CHECK_INT(states[0], odd_state(0) & ~0x3fu);
@@ -198,7 +198,7 @@ static void test_state_of_host(void)
     const int after_create = changed_states();
     const gradcam_status asked = ask(&question, explainer, &odd, &error);
     const int after_explain = changed_states();
-    const gradcam_status failed = gradcam_model_load(&model, "missing.onnx", NULL, &error);
+    const gradcam_status failed = gradcam_model_load(&missing, "missing.onnx", NULL, &error);
     const int after_failure = changed_states();
     reset_states();
     CHECK_INT(loaded, GRADCAM_OK);
