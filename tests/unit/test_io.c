@@ -262,7 +262,7 @@ static void use_disk(void)
     fill_disk();
     check_refused("No space left on device"); /* from the start */
     save_map(GRADCAM_ERROR_FILE);
-    CHECK_INT(mount("none", folder, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    CHECK_INT(mount("none", folder, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL), 0);
     check_refused("Read-only file system");
     save_map(GRADCAM_ERROR_FILE);
 }
@@ -275,7 +275,8 @@ static void small_disk(void)
     const pid_t child = fork();
     if (child == 0) {
         test_failures = 0;
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        if (unshare(CLONE_NEWNS) != 0 ||
+            mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
             mount("none", folder, "tmpfs", 0, "size=128k") != 0)
             _exit(NOT_PERMITTED);
         use_disk();
