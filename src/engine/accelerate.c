@@ -261,7 +261,7 @@ static gradcam_status matmul(gc_plan *plan, int node, bool *taken, gradcam_error
 
 /* ---- Table ---------------------------------------------------------------------------------- */
 
-gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_error *error)
+gradcam_status gc_forward_fast(gc_plan *plan, int node, bool *taken, gradcam_error *error)
 {
     static const struct {
         const char *op;

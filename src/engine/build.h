@@ -182,19 +182,41 @@ gradcam_status gc_operand_for(gc_plan *plan, const gc_op *op, int value, bool gr
 /** Plans one node forward with the operator's own kernel. */
 gradcam_status gc_forward_plain(gc_plan *plan, int node, gradcam_error *error);
 
-/** Plans one node with oneDNN, absorbing what follows it where possible. *taken tells. */
-gradcam_status gc_forward_dnnl(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+/** Plans one node in a faster way, if there is one (the table in accelerate.c): by oneDNN, or by a
+ *  row below; absorbs what follows it where possible. *taken tells. */
+gradcam_status gc_forward_fast(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+
+/** Marks a node as planned, and its inputs as read. */
+void gc_node_is_planned(gc_plan *plan, int node);
+
+/** The oneDNN form of a Conv; false where it is none (weights that are not constant, ...). */
+bool gc_conv_spec_of(gc_plan *plan, const gc_node *node, gc_conv_spec *spec);
+
+/** Plans all nodes of the region backward, from the seeds of the request's targets. */
+gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,
+                                 gradcam_error *error);
+
+/* ---- Ways of convolutions (ways.c) ---------------------------------------------------------- */
+
+/** Sets the ways that a convolution from value `src` to `dst` (with `residual` added, or GC_ABSENT)
+ *  should try, the one with the least estimated time first. */
+void gc_conv_rank_ways(const gc_plan *plan, int src, int residual, int dst, gc_conv_spec *spec);
+
+/** The same for the gradient of a convolution's result, item `gradient`. */
+void gc_conv_rank_backward_ways(const gc_plan *plan, int gradient, gc_conv_spec *spec);
+
+/* ---- Maps of channels (affine.c) ------------------------------------------------------------ */
 
 /** Plans a BatchNormalization with constant parameters and the rectifier behind it as one step. */
 gradcam_status gc_forward_affine(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+
 /** Plans the product of an activation and one factor a channel. */
 gradcam_status gc_forward_gate(gc_plan *plan, int node, bool *taken, gradcam_error *error);
 
 void gc_affine_run(const gc_affine *affine, const gc_tensor *from, const gc_tensor *to,
                    const gc_tensor *factors);
 
-/** Plans a Concat whose parts lie where they belong already, see concat.c. */
-gradcam_status gc_forward_concat(gc_plan *plan, int node, bool *taken, gradcam_error *error);
+/* ---- Concatenation in place (concat.c) ------------------------------------------------------ */
 
 /** Finds the Concat in whose result each value may be computed. */
 gradcam_status gc_concat_find_hosts(gc_plan *plan, gradcam_error *error);
@@ -203,22 +225,8 @@ gradcam_status gc_concat_find_hosts(gc_plan *plan, gradcam_error *error);
 bool gc_concat_hosts(const gc_plan *plan, int item, gc_layout layout);
 gradcam_status gc_concat_slot(gc_plan *plan, int value, int *slot, gradcam_error *error);
 
-/** Marks a node as planned, and its inputs as read. */
-void gc_node_is_planned(gc_plan *plan, int node);
-
-/** The oneDNN form of a Conv; false where it is none (weights that are not constant, ...). */
-bool gc_conv_spec_of(gc_plan *plan, const gc_node *node, gc_conv_spec *spec);
-
-/** Sets the ways that a convolution from value `src` to `dst` (with `residual` added, or GC_ABSENT)
- *  should try, the one with the least estimated time first (ways.c). */
-void gc_conv_rank_ways(const gc_plan *plan, int src, int residual, int dst, gc_conv_spec *spec);
-
-/** The same for the gradient of a convolution's result, item `gradient`. */
-void gc_conv_rank_backward_ways(const gc_plan *plan, int gradient, gc_conv_spec *spec);
-
-/** Plans all nodes of the region backward, from the seeds of the request's targets. */
-gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,
-                                 gradcam_error *error);
+/** Plans a Concat whose parts lie where they belong already. */
+gradcam_status gc_forward_concat(gc_plan *plan, int node, bool *taken, gradcam_error *error);
 
 /* ---- Fusion (fuse.c) ------------------------------------------------------------------------ */
 

@@ -161,7 +161,7 @@ static gradcam_status build_forward(gc_plan *plan, gradcam_error *error)
         bool taken = plan->is_done[n];
         plan->node = &plan->graph->nodes[n];
         if (!taken)
-            GC_TRY(gc_forward_dnnl(plan, n, &taken, error));
+            GC_TRY(gc_forward_fast(plan, n, &taken, error));
         if (!taken)
             GC_TRY(gc_forward_plain(plan, n, error));
     }

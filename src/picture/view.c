@@ -132,6 +132,23 @@ static gc_tap locate(int i, int picture, int resized, int offset, int input, int
     return gc_tap_at(at * ((double)map / input), map);
 }
 
+static gc_tap locate_row(const gc_view *v, int y, int map_height)
+{
+    return locate(y, v->picture_height, v->resized_height, v->offset_y, v->input_height,
+                  map_height);
+}
+
+/* *columns: one of each column of the picture, to be freed with gc_free. */
+static gradcam_status locate_columns(const gc_view *v, int map_width, gc_tap **columns,
+                                     gradcam_error *error)
+{
+    GC_TRY(gc_new(columns, (size_t)v->picture_width, sizeof **columns, error));
+    for (int x = 0; x < v->picture_width; x++)
+        (*columns)[x] =
+            locate(x, v->picture_width, v->resized_width, v->offset_x, v->input_width, map_width);
+    return GRADCAM_OK;
+}
+
 static void map_row(const gc_view *v, const float *map, int map_width, const gc_tap *across,
                     gc_tap down, float *out, uint8_t *seen)
 {
@@ -149,15 +166,11 @@ gradcam_status gc_view_map_to_picture(const gc_view *view, const float *map, int
 {
     const gc_view *const v = view;
     gc_tap *across = NULL;
-    GC_TRY(gc_new(&across, (size_t)v->picture_width, sizeof *across, error));
-    for (int x = 0; x < v->picture_width; x++)
-        across[x] =
-            locate(x, v->picture_width, v->resized_width, v->offset_x, v->input_width, map_width);
+    GC_TRY(locate_columns(v, map_width, &across, error));
 #pragma omp parallel for schedule(static) if (v->picture_height > 64)
     for (int y = 0; y < v->picture_height; y++) {
         const size_t start = (size_t)y * (size_t)v->picture_width;
-        const gc_tap down = locate(y, v->picture_height, v->resized_height, v->offset_y,
-                                   v->input_height, map_height);
+        const gc_tap down = locate_row(v, y, map_height);
         map_row(v, map, map_width, across, down, out + start, seen != NULL ? seen + start : NULL);
     }
     gc_free(across);
@@ -187,15 +200,11 @@ gradcam_status gc_view_peak(const gc_view *view, const float *map, int map_width
 {
     const gc_view *const v = view;
     gc_tap *across = NULL;
-    GC_TRY(gc_new(&across, (size_t)v->picture_width, sizeof *across, error));
-    for (int i = 0; i < v->picture_width; i++)
-        across[i] =
-            locate(i, v->picture_width, v->resized_width, v->offset_x, v->input_width, map_width);
+    GC_TRY(locate_columns(v, map_width, &across, error));
     *x = *y = 0;
     *value = -INFINITY;
     for (int row = 0; row < v->picture_height; row++) {
-        const gc_tap down = locate(row, v->picture_height, v->resized_height, v->offset_y,
-                                   v->input_height, map_height);
+        const gc_tap down = locate_row(v, row, map_height);
         if (down.low >= 0 && *value >= 0.0f && !may_exceed(map, map_width, down, *value))
             continue;
         for (int i = 0; i < v->picture_width; i++) {

@@ -25,7 +25,7 @@ struct gc_dnnl {
     dnnl_stream_t stream;
 };
 
-/** A copy between layouts; see reorder.c. */
+/** A copy of weights between layouts; see reorder.c. */
 typedef struct gc_reorder gc_reorder;
 
 struct gc_kernel {
@@ -87,6 +87,7 @@ dnnl_status_t gc_pd_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const 
 
 /** "jit:avx512_core", "brgconv_1x1:avx512_core", "gemm:jit", "ref:any", ...; "" if unknown. */
 const char *gc_pd_name(gc_hint pd);
+
 dnnl_status_t gc_pd_conv_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                   const gc_conv_mds *mds, const gc_window *window, gc_hint hint,
                                   dnnl_primitive_attr_t attr);

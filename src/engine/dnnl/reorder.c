@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies between memory layouts, for weights and activations.
+ * Copies of weights between memory layouts; those of activations are in engine/relayout.c.
  *
  * Ours, not oneDNN's: its reorders give wrong values for padded blocks in versions 3.7.0 to 3.8.0
  * (uxlfoundation/oneDNN#3280), one of which Debian 13 ships. Where an element lies in a blocked
