@@ -20,26 +20,18 @@ import pathlib
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from onnx_builder import Constants
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "numerics"
 
 
-class Builder:
+class Builder(Constants):
     """Appends nodes; every method returns the name of the tensor it makes."""
 
     def __init__(self):
-        self.random = np.random.default_rng(7)
-        self.nodes, self.constants = [], []
-
-    def constant(self, array, dtype=np.float32):
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(array, dtype), name))
-        return name
-
-    def weights(self, *shape):
-        fan = max(int(np.prod(shape[1:])), 1)
-        return self.random.normal(0, 1.5 / np.sqrt(fan), shape)
+        super().__init__(7)
 
     def node(self, op, *inputs, **attributes):
         name = f"{op.lower()}{len(self.nodes)}"
@@ -48,14 +40,14 @@ class Builder:
 
     def conv(self, x, inputs, outputs, kernel=3, group=1, factor=1.0, pads=None):
         pads = [kernel // 2] * 4 if pads is None else pads
-        w = self.constant(factor * self.weights(outputs, inputs // group, kernel, kernel))
+        w = self.constant(factor * self.draw(outputs, inputs // group, kernel, kernel))
         bias = self.constant(factor * self.random.normal(0, 0.3, outputs))
         return self.node("Conv", x, w, bias, pads=pads, group=group)
 
     def head(self, x, channels, classes=5, factor=1.0):
         x = self.node("Flatten", self.node("GlobalAveragePool", x), axis=1)
         return self.node(
-            "Gemm", x, self.constant(factor * self.weights(classes, channels)), transB=1
+            "Gemm", x, self.constant(factor * self.draw(classes, channels)), transB=1
         )
 
     def write(self, name, shape, output, classes=5):
@@ -88,7 +80,7 @@ def blocks(name, shape, factor=1.0):
 
 
 def unbiased(b, x, inputs, outputs, group=1):
-    w = b.constant(np.abs(b.weights(outputs, inputs // group, 3, 3)))
+    w = b.constant(np.abs(b.draw(outputs, inputs // group, 3, 3)))
     return b.node("Conv", x, w, pads=[1, 1, 1, 1], group=group)
 
 
@@ -96,7 +88,7 @@ def point():
     b = Builder()
     x = b.node("Relu", b.conv("input", 3, 8, kernel=8, pads=[0] * 4))
     x = b.node("Flatten", x, axis=1)
-    b.write("point", [1, 3, 8, 8], b.node("Gemm", x, b.constant(b.weights(5, 8)), transB=1))
+    b.write("point", [1, 3, 8, 8], b.node("Gemm", x, b.constant(b.draw(5, 8)), transB=1))
 
 
 def classifier(name, activation=None, branch=False):
@@ -143,7 +135,7 @@ def empty_space():
     x = b.node("Slice", x, b.constant([8, 8], np.int64), b.constant([8, 8], np.int64),
                b.constant([2, 3], np.int64))
     x = b.node("ReduceSum", b.node("Relu", x), b.constant([2, 3], np.int64), keepdims=0)
-    b.write("empty_space", [1, 3, 8, 8], b.node("Gemm", x, b.constant(b.weights(5, 8)), transB=1))
+    b.write("empty_space", [1, 3, 8, 8], b.node("Gemm", x, b.constant(b.draw(5, 8)), transB=1))
 
 
 if __name__ == "__main__":

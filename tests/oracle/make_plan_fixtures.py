@@ -13,25 +13,19 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx_builder import Constants
 from onnx_torch import Network
 
 
-class Builder:
+class Builder(Constants):
     """Appends nodes; every method returns the name of the tensor it makes."""
 
     def __init__(self, name, shape, seed=0):
+        super().__init__(seed + sum(map(ord, name)))
         self.name, self.shape = name, shape
-        self.random = np.random.default_rng(seed + sum(map(ord, name)))
-        self.nodes, self.constants = [], []
-
-    def constant(self, array, dtype=np.float32):
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(array, dtype), name))
-        return name
 
     def weights(self, *shape):
-        fan = max(int(np.prod(shape[1:])), 1)
-        return self.constant(self.random.normal(0, 1.5 / np.sqrt(fan), shape))
+        return self.constant(self.draw(*shape))
 
     def node(self, op, *inputs, outputs=1, **attributes):
         names = [f"t{len(self.nodes)}_{i}" for i in range(outputs)]

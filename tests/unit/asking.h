@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,19 @@ typedef struct answer {
 } answer;
 
 enum { PICTURE_WIDTH = 50, PICTURE_HEIGHT = 34 };
+
+/* A network of fixtures/numerics; without it there is nothing to test. */
+static inline gradcam_model *load(const char *name)
+{
+    char path[512];
+    gradcam_error error = {.message = ""};
+    gradcam_model *model = NULL;
+    snprintf(path, sizeof path, "%s/%s.onnx", FIXTURES "/numerics", name);
+    if (gradcam_model_load(&model, path, NULL, &error) == GRADCAM_OK)
+        return model;
+    fprintf(stderr, "%s\n", error.message);
+    exit(1);
+}
 
 /* Some structure: any two programs that disagree about it will differ in the map. */
 static inline void paint(uint8_t *rgb)

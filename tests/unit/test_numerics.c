@@ -19,17 +19,6 @@ static gradcam_error error;
 
 enum { THREADS = 3, MAX_MAP = 64 * 64 };
 
-static gradcam_model *load(const char *name)
-{
-    char path[512];
-    gradcam_model *model = NULL;
-    snprintf(path, sizeof path, "%s/%s.onnx", FIXTURES "/numerics", name);
-    CHECK_OK(gradcam_model_load(&model, path, NULL, &error));
-    if (model == NULL)
-        exit(1);
-    return model;
-}
-
 static answer ask_model(const char *name, const asking *question)
 {
     answer found;

@@ -13,17 +13,6 @@ static gradcam_error error;
 
 enum { SAMPLES = 3 };
 
-static gradcam_model *load(const char *name)
-{
-    char path[512];
-    gradcam_model *model = NULL;
-    snprintf(path, sizeof path, "%s/%s.onnx", FIXTURES "/numerics", name);
-    CHECK_OK(gradcam_model_load(&model, path, NULL, &error));
-    if (model == NULL)
-        exit(1);
-    return model;
-}
-
 static gradcam_explainer *explainer_for(const asking *question, gradcam_model *model)
 {
     gradcam_explainer *explainer = NULL;

@@ -29,17 +29,6 @@ static const asking questions[WORKERS] = {
     {.width = 40, .height = 30, .threads = 1, .methods = {"xgradcam", "kpcacam"}, .layer = "relu1"},
 };
 
-static gradcam_model *load(const char *name)
-{
-    char path[512];
-    gradcam_model *model = NULL;
-    snprintf(path, sizeof path, "%s/%s", FIXTURES "/numerics", name);
-    CHECK_OK(gradcam_model_load(&model, path, NULL, &error));
-    if (model == NULL)
-        exit(1);
-    return model;
-}
-
 /* ---- One model, many threads ---------------------------------------------------------------- */
 
 typedef struct worker {
@@ -71,14 +60,14 @@ static void *work(void *argument)
 
 static void test_one_model(void)
 {
-    gradcam_model *model = load("free.onnx");
+    gradcam_model *model = load("free");
     answer alone[WORKERS];
     for (int i = 0; i < WORKERS; i++) {
         CHECK_OK(ask_once(&questions[i], model, &alone[i], &error));
         CHECK(largest(&alone[i]) > 0.0);
     }
     gradcam_model_destroy(&model);
-    model = load("free.onnx"); /* nothing is packed yet: the workers do that all at once */
+    model = load("free"); /* nothing is packed yet: the workers do that all at once */
     worker workers[WORKERS];
     pthread_t threads[WORKERS];
     pthread_barrier_t barrier;
@@ -121,7 +110,7 @@ static void *load_and_ask(void *argument)
 
 static void test_many_models(void)
 {
-    gradcam_model *model = load("free.onnx");
+    gradcam_model *model = load("free");
     answer alone;
     CHECK_OK(ask_once(&questions[0], model, &alone, &error));
     gradcam_model_destroy(&model);
@@ -146,7 +135,7 @@ static void test_many_models(void)
 static void test_numbers(void)
 {
     static const int numbers[] = {1, 2, 3, 7};
-    gradcam_model *model = load("free.onnx");
+    gradcam_model *model = load("free");
     for (int q = 0; q < WORKERS; q++) {
         answer one = {0};
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++) {
@@ -171,7 +160,7 @@ static void test_changing_number(void)
 {
     static const int pairs[][2] = {{1, 7}, {7, 1}, {2, 3}, {3, 2}};
     const int before = omp_get_max_threads();
-    gradcam_model *model = load("free.onnx");
+    gradcam_model *model = load("free");
     for (int q = 0; q < WORKERS; q++) {
         asking question = questions[q];
         answer one;
@@ -202,7 +191,7 @@ static void test_changing_number(void)
  * thread only, whatever was asked for. */
 static void test_host_region(void)
 {
-    gradcam_model *model = load("free.onnx");
+    gradcam_model *model = load("free");
     gradcam_explainer *explainers[WORKERS] = {NULL};
     answer one[WORKERS], found[WORKERS][2];
     gradcam_status status[WORKERS][2];
