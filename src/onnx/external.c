@@ -15,8 +15,6 @@
 
 #include "onnx/tensor.h"
 
-enum { BUFFER = 1 << 16 };
-
 typedef struct place {
     const char *location;
     uint64_t offset, length;
@@ -94,37 +92,6 @@ static gradcam_status resolve(char **real, const char *folder, const char *locat
                    strerror(reason));
 }
 
-/* Reads `size` bytes at `offset`; the file was long enough a moment ago. */
-static gradcam_status read_at(int file, uint8_t *out, size_t size, uint64_t offset,
-                              gradcam_error *error)
-{
-    while (size > 0) {
-        const ssize_t got = pread(file, out, size, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        GC_FAIL_IF(got <= 0, error, GRADCAM_ERROR_FILE, "reading external data: %s",
-                   got < 0 ? strerror(errno) : "the file became shorter");
-        out += got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return GRADCAM_OK;
-}
-
-static gradcam_status read_elements(int file, uint64_t offset, gc_tensor *tensor,
-                                    gradcam_error *error)
-{
-    uint8_t buffer[BUFFER];
-    const size_t size = gc_onnx_element_size(tensor->dtype);
-    const size_t count = (size_t)gc_tensor_count(tensor), most = sizeof buffer / size;
-    for (size_t first = 0; first < count; first += most) {
-        const size_t length = count - first < most ? count - first : most;
-        GC_TRY(read_at(file, buffer, length * size, offset + first * size, error));
-        gc_onnx_convert(tensor, first, buffer, length);
-    }
-    return GRADCAM_OK;
-}
-
 static gradcam_status read_place(int file, const place *p, const gc_source *source,
                                  gc_tensor *tensor, gradcam_error *error)
 {
@@ -147,7 +114,10 @@ static gradcam_status read_place(int file, const place *p, const gc_source *sour
                p->location, size, expected, p->offset);
     GC_TRY(gc_budget_take(source->budget, gc_tensor_bytes(tensor), "the weights", error));
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
-    return read_elements(file, p->offset, tensor, error);
+    const gradcam_status status = gc_onnx_read_elements(file, p->offset, tensor, error);
+    return status == GRADCAM_OK
+               ? status
+               : gc_fail_context(error, status, "external data file '%s': ", p->location);
 }
 
 gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_source *source,

@@ -33,8 +33,6 @@ static gradcam_status read_initializer(gc_builder *b, const gc_scope *scope, gc_
     if (status == GRADCAM_OK)
         status = add_initializer(b, scope, &message);
     gc_tensor_message_close(&message);
-    /* What lies between the large payloads, and what opening has touched of them. */
-    gc_source_discard(b->source, bytes.data, bytes.data + bytes.size);
     return status;
 }
 
@@ -121,7 +119,7 @@ static gradcam_status read_value_info(gc_builder *b, const gc_scope *scope, gc_b
 
 /* ---- Graph ---------------------------------------------------------------------------------- */
 
-/* Reads initializers at once, so that each page of the file is visited once, and lists the rest. */
+/* Reads initializers at once and lists the rest. */
 static gradcam_status read_initializers(gc_builder *b, const gc_scope *scope, gc_bytes bytes,
                                         gc_pieces *rest)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a model's bytes come from: a mapped file, or the caller's memory. */
+/* Where a model's bytes come from: a file, or the caller's memory. */
 #ifndef GC_ONNX_SOURCE_H
 #define GC_ONNX_SOURCE_H
 
@@ -7,22 +7,32 @@
 #include "base/limits.h"
 #include "onnx/wire.h"
 
+/** Payloads of initializers from this size on are left in the file, see outline.c. */
+enum { GC_LARGE_PAYLOAD = 64 << 10 };
+
 typedef struct gc_source {
-    gc_bytes bytes;
+    gc_bytes bytes;        /**< Of a file, without large payloads: zeros stand for those. */
     const char *folder;    /**< Of external data; NULL: there is none. */
     gc_budget *budget;     /**< Counts weights; NULL: no limit. */
     gradcam_limits limits; /**< None of them zero. */
-    bool is_mapped;
+    bool is_file;
+    int file; /**< Where is_file. */
 } gc_source;
 
-/** Maps a regular file. The mapping follows the file: whoever cuts it short meanwhile ends the
- *  process. */
+/** Reads a regular file but for its large payloads. Nothing to close on failure. */
 gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit limit,
                               gradcam_error *error);
 void gc_source_close(gc_source *source);
 
-/** The pages wholly inside [begin, end) are not needed again soon: they leave resident memory. */
-void gc_source_discard(const gc_source *source, const uint8_t *begin, const uint8_t *end);
+/** The part of gc_source_open that reads; bytes: `size` zeros, the size of the file. */
+gradcam_status gc_source_outline(int file, uint8_t *bytes, size_t size, gradcam_error *error);
+
+/** Reads exactly `size` bytes at `offset`. */
+gradcam_status gc_source_read(int file, void *out, size_t size, uint64_t offset,
+                              gradcam_error *error);
+
+/** Is a payload, as it lies in source->bytes, still in the file? Then *offset is its place. */
+bool gc_source_left_in_file(const gc_source *source, gc_bytes payload, uint64_t *offset);
 
 /** What a file is that is no ONNX model, and the way out, as a sentence; NULL if unknown. */
 const char *gc_source_recognise(gc_bytes bytes);

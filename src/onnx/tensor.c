@@ -3,7 +3,7 @@
  * The elements of a tensor stand in one of four places: raw_data (little-endian bytes), a field
  * that depends on the type (float_data, int32_data, ...), a file of their own, or nowhere (no
  * elements). A packed float_data or double_data looks like raw_data on the wire, so all large
- * payloads are converted from the mapped file straight into storage.
+ * payloads go from the file straight into storage.
  */
 #include "onnx/tensor.h"
 
@@ -11,8 +11,7 @@
 
 enum { FIELD_FLOATS = 4, FIELD_RAW = 9, FIELD_DOUBLES = 10, EXTERNAL = 1 };
 
-/* Elements converted between two discards of source pages. */
-enum { SLICE = 1 << 18 };
+enum { BUFFER = 1 << 16 };
 
 /* ---- Element types -------------------------------------------------------------------------- */
 
@@ -216,16 +215,30 @@ static gradcam_status load_typed(const GcOnnx__Tensor *header, gc_tensor *tensor
     }
 }
 
-static void load_payload(gc_bytes payload, const gc_source *source, gc_tensor *tensor)
+gradcam_status gc_onnx_read_elements(int file, uint64_t offset, gc_tensor *tensor,
+                                     gradcam_error *error)
 {
-    const size_t count = (size_t)gc_tensor_count(tensor);
+    uint8_t buffer[BUFFER];
     const size_t size = gc_onnx_element_size(tensor->dtype);
-    for (size_t first = 0; first < count; first += SLICE) {
-        const size_t length = count - first < SLICE ? count - first : SLICE;
-        const uint8_t *const from = payload.data + first * size;
-        gc_onnx_convert(tensor, first, from, length);
-        gc_source_discard(source, from, from + length * size);
+    const size_t count = (size_t)gc_tensor_count(tensor), most = sizeof buffer / size;
+    if (is_verbatim(tensor->dtype))
+        return gc_source_read(file, tensor->data, count * size, offset, error);
+    for (size_t first = 0; first < count; first += most) {
+        const size_t length = count - first < most ? count - first : most;
+        GC_TRY(gc_source_read(file, buffer, length * size, offset + first * size, error));
+        gc_onnx_convert(tensor, first, buffer, length);
     }
+    return GRADCAM_OK;
+}
+
+static gradcam_status load_payload(gc_bytes payload, const gc_source *source, gc_tensor *tensor,
+                                   gradcam_error *error)
+{
+    uint64_t offset = 0;
+    if (gc_source_left_in_file(source, payload, &offset))
+        return gc_onnx_read_elements(source->file, offset, tensor, error);
+    gc_onnx_convert(tensor, 0, payload.data, (size_t)gc_tensor_count(tensor));
+    return GRADCAM_OK;
 }
 
 /* Does the payload that was left in the file hold elements of this type? An empty one does not
@@ -295,8 +308,7 @@ static gradcam_status load_inline(const gc_tensor_message *message, const gc_sou
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
     if (!payload_fits(message, tensor->dtype))
         return load_typed(message->header, tensor, error);
-    load_payload(message->payload, source, tensor);
-    return GRADCAM_OK;
+    return load_payload(message->payload, source, tensor, error);
 }
 
 gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc_source *source,
@@ -314,6 +326,12 @@ gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc
 }
 
 /* ---- Taking a message apart ----------------------------------------------------------------- */
+
+bool gc_is_payload(const gc_field *field)
+{
+    return field->number == FIELD_FLOATS || field->number == FIELD_RAW ||
+           field->number == FIELD_DOUBLES;
+}
 
 /* Finds the payload to leave in place. Of several raw_data the last counts, as protobuf says;
  * float_data or double_data in several pieces is left to protobuf-c. */

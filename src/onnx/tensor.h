@@ -9,7 +9,7 @@
 
 typedef struct gc_tensor_message {
     GcOnnx__Tensor *header; /**< Everything but the payload. */
-    gc_bytes payload;       /**< Still in the file; data is NULL where the header holds it. */
+    gc_bytes payload; /**< Where it lies in the source; data is NULL where the header holds it. */
     uint64_t payload_field; /**< 4 float_data, 9 raw_data, 10 double_data. */
 } gc_tensor_message;
 
@@ -21,6 +21,13 @@ void gc_tensor_message_close(gc_tensor_message *message);
  *  strings, complex and sub-byte types, and for more than GC_MAX_RANK extents. */
 gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc_source *source,
                                       gc_tensor *tensor, gradcam_error *error);
+
+/** Is a field of a serialized tensor one that may be left in the file? See outline.c. */
+bool gc_is_payload(const gc_field *field);
+
+/** Fills a described tensor, whose storage is there, with elements that lie in a file. */
+gradcam_status gc_onnx_read_elements(int file, uint64_t offset, gc_tensor *tensor,
+                                     gradcam_error *error);
 
 /** Does ONNX's TensorProto.DataType `number` have a gc_dtype? GC_UNDEFINED if not. */
 gc_dtype gc_onnx_dtype(int32_t number);
