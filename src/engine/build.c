@@ -168,9 +168,23 @@ static gradcam_status add_reorder(gc_plan *plan, int item, gc_layout layout, int
     return status;
 }
 
+/* Weights that no kernel has packed are needed as they are. */
+static gradcam_status load_stored(gc_plan *plan, int item, gradcam_error *error)
+{
+    gc_constant *const constant =
+        item < plan->value_count ? plan->graph->values[item].constant : NULL;
+    if (constant == NULL || !gc_constant_is_stored(constant))
+        return GRADCAM_OK;
+    gc_tensor tensor;
+    GC_TRY(gc_constant_load(constant, &tensor, error));
+    plan->slots[plan->items[item].slots[GC_LAYOUT_PLAIN]].fixed = tensor.data;
+    return GRADCAM_OK;
+}
+
 gradcam_status gc_item_need(gc_plan *plan, int item, gc_layout layout, int *slot,
                             gradcam_error *error)
 {
+    GC_TRY(load_stored(plan, item, error));
     const gc_item *const it = &plan->items[item];
     *slot = it->slots[layout];
     if (*slot != GC_NO_SLOT)

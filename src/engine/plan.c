@@ -89,7 +89,7 @@ static gradcam_status add_items(gc_plan *plan, gradcam_error *error)
         int slot = GC_NO_SLOT;
         const gc_tensor *const t = gc_constant_tensor(g->values[v].constant);
         GC_TRY(gc_slot_add(plan, gc_tensor_bytes(t), &slot, error));
-        plan->slots[slot].fixed = t->data;
+        plan->slots[slot].fixed = t->data; /* NULL where stored, until a step needs it */
         GC_TRY(gc_item_place(plan, v, GC_LAYOUT_PLAIN, slot, error));
     }
     return GRADCAM_OK;
@@ -381,6 +381,7 @@ gradcam_status gc_plan_create(gc_plan **plan, const gc_graph *graph, gc_packs *p
     (*plan)->strict = request->strict;
     (*plan)->can_guide = request->guided;
     gradcam_status status = build(*plan, graph, request, error);
+    gc_packs_trim(packs);
     if (status == GRADCAM_OK)
         status = bind(*plan, error);
     if (status == GRADCAM_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/tensor.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -174,6 +175,10 @@ struct gc_constant {
     gc_tensor tensor;
     atomic_int holds;
     gc_budget *budget; /* that counts its bytes; NULL: none */
+    gc_store *store;   /* NULL: the data is in `tensor` */
+    uint64_t offset;
+    pthread_mutex_t lock; /* where stored: guards `loaded` */
+    void *loaded;
 };
 
 gradcam_status gc_constant_create(gc_constant **constant, gc_tensor *tensor, gradcam_error *error)
@@ -182,6 +187,21 @@ gradcam_status gc_constant_create(gc_constant **constant, gc_tensor *tensor, gra
     (*constant)->tensor = *tensor;
     atomic_init(&(*constant)->holds, 1);
     tensor->data = NULL;
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_constant_create_stored(gc_constant **constant, const gc_tensor *type,
+                                         gc_store *store, uint64_t offset, gc_budget *budget,
+                                         gradcam_error *error)
+{
+    GC_TRY(gc_new(constant, 1, sizeof **constant, error));
+    gc_constant *const c = *constant;
+    c->tensor = *type;
+    atomic_init(&c->holds, 1);
+    c->budget = budget;
+    c->store = gc_store_retain(store);
+    c->offset = offset;
+    pthread_mutex_init(&c->lock, NULL);
     return GRADCAM_OK;
 }
 
@@ -199,15 +219,78 @@ gc_constant *gc_constant_retain(gc_constant *constant)
 
 void gc_constant_release(gc_constant *constant)
 {
-    if (constant != NULL &&
-        atomic_fetch_sub_explicit(&constant->holds, 1, memory_order_acq_rel) == 1) {
+    if (constant == NULL ||
+        atomic_fetch_sub_explicit(&constant->holds, 1, memory_order_acq_rel) != 1)
+        return;
+    if (constant->store == NULL || constant->loaded != NULL)
         gc_budget_give(constant->budget, gc_tensor_bytes(&constant->tensor));
-        gc_tensor_free(&constant->tensor);
-        gc_free(constant);
-    }
+    if (constant->store != NULL)
+        pthread_mutex_destroy(&constant->lock);
+    gc_store_release(constant->store);
+    gc_free(constant->loaded);
+    gc_tensor_free(&constant->tensor);
+    gc_free(constant);
 }
 
 const gc_tensor *gc_constant_tensor(const gc_constant *constant)
 {
     return &constant->tensor;
+}
+
+bool gc_constant_is_stored(const gc_constant *constant)
+{
+    return constant->store != NULL;
+}
+
+static gradcam_status read_all(gc_constant *constant, void **data, gradcam_error *error)
+{
+    const size_t bytes = gc_tensor_bytes(&constant->tensor);
+    GC_TRY(gc_budget_take(constant->budget, bytes, "the weights", error));
+    gradcam_status status = gc_new_raw(data, 1, bytes, error);
+    if (status == GRADCAM_OK)
+        status = gc_constant_copy(constant, 0, gc_tensor_count(&constant->tensor), *data, error);
+    if (status != GRADCAM_OK) {
+        gc_free(*data);
+        *data = NULL;
+        gc_budget_give(constant->budget, bytes);
+    }
+    return status;
+}
+
+gradcam_status gc_constant_load(gc_constant *constant, gc_tensor *tensor, gradcam_error *error)
+{
+    *tensor = constant->tensor;
+    if (constant->store == NULL)
+        return GRADCAM_OK;
+    pthread_mutex_lock(&constant->lock);
+    const gradcam_status status =
+        constant->loaded == NULL ? read_all(constant, &constant->loaded, error) : GRADCAM_OK;
+    tensor->data = constant->loaded;
+    pthread_mutex_unlock(&constant->lock);
+    return status;
+}
+
+gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error)
+{
+    if (constant->store == NULL)
+        return GRADCAM_OK;
+    GC_TRY(read_all(constant, &constant->tensor.data, error));
+    pthread_mutex_destroy(&constant->lock);
+    gc_store_release(constant->store);
+    constant->store = NULL;
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_constant_copy(const gc_constant *constant, int64_t first, int64_t count,
+                                void *out, gradcam_error *error)
+{
+    const size_t size = gc_dtype_is_float(constant->tensor.dtype) ? sizeof(float) : sizeof(int64_t);
+    if (constant->store == NULL) {
+        memcpy(out, (const char *)constant->tensor.data + (size_t)first * size,
+               (size_t)count * size);
+        return GRADCAM_OK;
+    }
+    GC_TRY(gc_store_read(constant->store, out, (size_t)count * size,
+                         constant->offset + (uint64_t)first * size, error));
+    return gc_store_check(constant->store, error);
 }

@@ -14,6 +14,7 @@
 
 #include "base/budget.h"
 #include "base/memory.h"
+#include "base/store.h"
 
 enum { GC_MAX_RANK = 8 };
 
@@ -117,11 +118,34 @@ static inline int64_t *gc_ints(const gc_tensor *tensor)
 /**
  * A constant: an immutable tensor with a name, counted by reference, shared by graphs and plans
  * across threads. Layout PLAIN.
+ *
+ * Large weights of convolutions need not be in memory as the file has them, since only what an
+ * engine packs of them is used: such constants are stored, see gc_constant_create_stored.
  */
 typedef struct gc_constant gc_constant;
 
 /** Takes over tensor->data (from gc_tensor_alloc) on success. The count starts at 1. */
 gradcam_status gc_constant_create(gc_constant **constant, gc_tensor *tensor, gradcam_error *error);
+
+/** As gc_constant_create, for elements that stay in a file, as they are in memory, until somebody
+ *  asks for them: `type` has no data. Keeps a hold of `store`; `budget` counts them once loaded. */
+gradcam_status gc_constant_create_stored(gc_constant **constant, const gc_tensor *type,
+                                         gc_store *store, uint64_t offset, gc_budget *budget,
+                                         gradcam_error *error);
+
+/** Are the elements left in a file? Then gc_constant_tensor has no data, ever. */
+bool gc_constant_is_stored(const gc_constant *constant);
+
+/** *tensor = gc_constant_tensor with data, which is loaded first where it is stored, and stays as
+ *  long as the constant. GRADCAM_ERROR_FILE where the file has changed. Any thread may ask. */
+gradcam_status gc_constant_load(gc_constant *constant, gc_tensor *tensor, gradcam_error *error);
+
+/** A stored constant becomes a loaded one. Only while nobody else knows it. */
+gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error);
+
+/** Copies `count` elements, from `first` on; of a stored constant, without keeping them. */
+gradcam_status gc_constant_copy(const gc_constant *constant, int64_t first, int64_t count,
+                                void *out, gradcam_error *error);
 
 /** The bytes of the tensor are counted in `budget` already, and go back to it at the end. */
 void gc_constant_charge(gc_constant *constant, gc_budget *budget);

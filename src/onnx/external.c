@@ -4,14 +4,11 @@
  * lie inside the model's folder after symbolic links are followed.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "onnx/tensor.h"
 
@@ -92,20 +89,17 @@ static gradcam_status resolve(char **real, const char *folder, const char *locat
                    strerror(reason));
 }
 
-static gradcam_status read_place(int file, const place *p, const gc_source *source,
+static gradcam_status read_place(const gc_store *store, const place *p, const gc_source *source,
                                  gc_tensor *tensor, gradcam_error *error)
 {
-    struct stat info;
     char shape[GC_SHAPE_TEXT];
+    const uint64_t size = gc_store_size(store);
     const uint64_t expected =
         (uint64_t)gc_tensor_count(tensor) * gc_onnx_element_size(tensor->dtype);
-    GC_FAIL_IF(fstat(file, &info) != 0 || !S_ISREG(info.st_mode), error, GRADCAM_ERROR_FILE,
-               "external data file '%s' is not a regular file", p->location);
+    const gc_file_limit limit = gc_limit_model(&source->limits);
     GC_FAIL_IF(p->has_length && p->length != expected, error, GRADCAM_ERROR_MODEL,
                "%s of shape %s has %" PRIu64 " bytes of external data; %" PRIu64 " were expected",
                gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), p->length, expected);
-    const uint64_t size = (uint64_t)info.st_size;
-    const gc_file_limit limit = gc_limit_model(&source->limits);
     if (size > limit.bytes)
         return gc_limit_exceeded(limit, p->location, size, error);
     GC_FAIL_IF(p->offset > size || expected > size - p->offset, error, GRADCAM_ERROR_MODEL,
@@ -114,7 +108,7 @@ static gradcam_status read_place(int file, const place *p, const gc_source *sour
                p->location, size, expected, p->offset);
     GC_TRY(gc_budget_take(source->budget, gc_tensor_bytes(tensor), "the weights", error));
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
-    const gradcam_status status = gc_onnx_read_elements(file, p->offset, tensor, error);
+    const gradcam_status status = gc_onnx_read_elements(store, p->offset, tensor, error);
     return status == GRADCAM_OK
                ? status
                : gc_fail_context(error, status, "external data file '%s': ", p->location);
@@ -133,11 +127,13 @@ gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_sour
                "external data file '%s' is outside the model's folder, which is refused",
                p.location);
     GC_TRY(resolve(&path, source->folder, p.location, error));
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    gc_store *store = NULL;
+    gradcam_status status = gc_store_open(&store, path, false, error);
+    if (status == GRADCAM_OK)
+        status = read_place(store, &p, source, tensor, error);
+    else
+        status = gc_fail_context(error, status, "external data file '%s': ", p.location);
+    gc_store_release(store);
     free(path);
-    GC_FAIL_IF(file < 0, error, GRADCAM_ERROR_FILE, "external data file '%s': %s", p.location,
-               strerror(errno));
-    const gradcam_status status = read_place(file, &p, source, tensor, error);
-    close(file);
     return status;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The main graph: initializers, inputs, nodes, outputs. */
+#include <string.h>
+
 #include "onnx/quantized.h"
 #include "onnx/upgrade.h"
 
@@ -194,6 +196,50 @@ static gradcam_status check_outputs(const gc_graph *graph, gradcam_error *error)
     return GRADCAM_OK;
 }
 
+/* ---- Stored constants ----------------------------------------------------------------------- */
+
+static void mark(bool *is_read, const int *values, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (values[i] != GC_ABSENT)
+            is_read[values[i]] = true;
+}
+
+/* The weights of a convolution are packed by the engine, and nobody else looks at them. */
+static void mark_inputs(const gc_graph *graph, const gc_node *node, bool *is_read)
+{
+    const bool packs = strcmp(node->op, "Conv") == 0 && node->domain[0] == '\0' &&
+                       node->input_count > 1 && node->inputs[0] != GC_ABSENT &&
+                       graph->values[node->inputs[0]].constant == NULL;
+    mark(is_read, node->inputs, packs ? 1 : node->input_count);
+    if (packs)
+        mark(is_read, node->inputs + 2, node->input_count - 2);
+}
+
+static void mark_all(const gc_graph *graph, bool *is_read)
+{
+    for (int n = 0; n < graph->node_count; n++)
+        mark_inputs(graph, &graph->nodes[n], is_read);
+    for (const gc_body *body = graph->bodies; body != NULL; body = body->next)
+        for (int n = 0; n < body->node_count; n++)
+            mark(is_read, body->nodes[n].inputs, body->nodes[n].input_count);
+    mark(is_read, graph->outputs, graph->output_count);
+}
+
+/* Whatever else reads a constant finds its elements in memory. */
+static gradcam_status settle_constants(gc_graph *graph, gradcam_error *error)
+{
+    bool *is_read = NULL;
+    GC_TRY(gc_new(&is_read, (size_t)graph->value_count, sizeof *is_read, error));
+    mark_all(graph, is_read);
+    gradcam_status status = GRADCAM_OK;
+    for (int v = 0; v < graph->value_count && status == GRADCAM_OK; v++)
+        if (is_read[v] && graph->values[v].constant != NULL)
+            status = gc_constant_settle(graph->values[v].constant, error);
+    gc_free(is_read);
+    return status;
+}
+
 gradcam_status gc_build_graph(gc_builder *b, const gc_scope *scope, gc_bytes bytes)
 {
     gc_pieces rest = {NULL, 0, 0};
@@ -207,5 +253,6 @@ gradcam_status gc_build_graph(gc_builder *b, const gc_scope *scope, gc_bytes byt
     GC_TRY(gc_upgrade_graph(b, scope));
     GC_TRY(gc_graph_sort(b->graph, b->error));
     GC_TRY(gc_carry_quantized(b, scope));
+    GC_TRY(settle_constants(b->graph, b->error));
     return check_outputs(b->graph, b->error);
 }

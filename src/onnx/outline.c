@@ -17,7 +17,7 @@ enum { HEAD = 20 };
 enum { WINDOW = 4096 };
 
 typedef struct outline {
-    int file;
+    const gc_store *store;
     uint8_t *bytes;
     size_t size;
     size_t mark; /* What is wanted below it has been read. */
@@ -28,7 +28,7 @@ typedef struct outline {
 static void read_range(outline *o, size_t first, size_t last)
 {
     if (o->status == GRADCAM_OK && first < last)
-        o->status = gc_source_read(o->file, o->bytes + first, last - first, first, o->error);
+        o->status = gc_store_read(o->store, o->bytes + first, last - first, first, o->error);
 }
 
 /* Makes [begin, end) readable. Callers go through the file from front to back. */
@@ -92,9 +92,10 @@ static void read_graph(outline *o, gc_bytes bytes)
 
 /* Where the file is malformed, what is behind that place stays unread: the parser gets no further
  * either. */
-gradcam_status gc_source_outline(int file, uint8_t *bytes, size_t size, gradcam_error *error)
+gradcam_status gc_source_outline(const gc_store *store, uint8_t *bytes, size_t size,
+                                 gradcam_error *error)
 {
-    outline o = {.file = file, .bytes = bytes, .size = size, .error = error};
+    outline o = {.store = store, .bytes = bytes, .size = size, .error = error};
     gc_wire wire = gc_wire_of((gc_bytes){bytes, size});
     gc_field field;
     want(&o, bytes, bytes + 1);

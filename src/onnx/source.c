@@ -2,91 +2,38 @@
 #include "onnx/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* What a thread reads at once. */
-enum { PIECE = 1 << 20 };
-
-/* ---- Reading -------------------------------------------------------------------------------- */
-
-static gradcam_status read_piece(int file, uint8_t *out, size_t size, uint64_t offset,
-                                 gradcam_error *error)
-{
-    while (size > 0) {
-        const ssize_t got = pread(file, out, size, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        GC_FAIL_IF(got < 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
-        GC_FAIL_IF(got == 0, error, GRADCAM_ERROR_FILE,
-                   "the file became shorter while it was read");
-        out += got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return GRADCAM_OK;
-}
-
-/* All threads: the first touch of a page costs more than the copy. */
-gradcam_status gc_source_read(int file, void *out, size_t size, uint64_t offset,
-                              gradcam_error *error)
-{
-    const size_t pieces = (size + PIECE - 1) / PIECE;
-    gradcam_error first_error = {.status = GRADCAM_OK};
-#pragma omp parallel for schedule(static) if (pieces > 1)
-    for (size_t i = 0; i < pieces; i++) {
-        gradcam_error local = {.status = GRADCAM_OK};
-        const size_t begin = i * PIECE, length = size - begin < PIECE ? size - begin : PIECE;
-        if (read_piece(file, (uint8_t *)out + begin, length, offset + begin, &local) == GRADCAM_OK)
-            continue;
-#pragma omp critical(gc_source_read)
-        first_error = local;
-    }
-    if (first_error.status != GRADCAM_OK && error != NULL)
-        *error = first_error;
-    return first_error.status;
-}
 
 bool gc_source_left_in_file(const gc_source *source, gc_bytes payload, uint64_t *offset)
 {
     const uintptr_t begin = (uintptr_t)source->bytes.data, at = (uintptr_t)payload.data;
-    if (!source->is_file || payload.size < GC_LARGE_PAYLOAD || at < begin ||
+    if (source->store == NULL || payload.size < GC_LARGE_PAYLOAD || at < begin ||
         at - begin >= source->bytes.size)
         return false;
     *offset = at - begin;
     return true;
 }
 
-/* ---- Opening -------------------------------------------------------------------------------- */
-
 /* Room for the whole file. Of pages that are never read, none is ever made. */
-static gradcam_status reserve(gc_source *source, uint64_t size, gradcam_error *error)
+static gradcam_status reserve(gc_source *source, size_t size, gradcam_error *error)
 {
-    void *const bytes = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+    void *const bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     GC_FAIL_IF(bytes == MAP_FAILED, error, GRADCAM_ERROR_MEMORY,
-               "no room for a file of %" PRIu64 " bytes: %s", size, strerror(errno));
-    source->bytes = (gc_bytes){bytes, (size_t)size};
+               "no room for a file of %zu bytes: %s", size, strerror(errno));
+    source->bytes = (gc_bytes){bytes, size};
     return GRADCAM_OK;
 }
 
 static gradcam_status read_file(gc_source *source, gc_file_limit limit, gradcam_error *error)
 {
-    struct stat info;
-    GC_FAIL_IF(fstat(source->file, &info) != 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
-    GC_FAIL_IF(S_ISDIR(info.st_mode), error, GRADCAM_ERROR_FILE, "is a folder");
-    GC_FAIL_IF(!S_ISREG(info.st_mode), error, GRADCAM_ERROR_FILE, "is not a regular file");
-    GC_FAIL_IF(info.st_size == 0, error, GRADCAM_ERROR_MODEL, "the file is empty");
-    GC_FAIL_IF((uintmax_t)info.st_size > PTRDIFF_MAX, error, GRADCAM_ERROR_LIMIT,
-               "the file is too large for this machine");
-    if ((uint64_t)info.st_size > limit.bytes)
-        return gc_limit_exceeded(limit, "too large", (uint64_t)info.st_size, error);
-    GC_TRY(reserve(source, (uint64_t)info.st_size, error));
-    return gc_source_outline(source->file, (uint8_t *)(uintptr_t)source->bytes.data,
+    const uint64_t size = gc_store_size(source->store);
+    GC_FAIL_IF(size == 0, error, GRADCAM_ERROR_MODEL, "the file is empty");
+    if (size > limit.bytes)
+        return gc_limit_exceeded(limit, "too large", size, error);
+    GC_TRY(reserve(source, (size_t)size, error));
+    return gc_source_outline(source->store, (uint8_t *)(uintptr_t)source->bytes.data,
                              source->bytes.size, error);
 }
 
@@ -94,10 +41,7 @@ gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit
                               gradcam_error *error)
 {
     *source = (gc_source){.folder = NULL};
-    /* O_NONBLOCK: a named pipe must not hang us; it is refused below. */
-    source->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    GC_FAIL_IF(source->file < 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
-    source->is_file = true;
+    GC_TRY(gc_store_open(&source->store, path, true, error));
     const gradcam_status status = read_file(source, limit, error);
     if (status != GRADCAM_OK)
         gc_source_close(source);
@@ -106,11 +50,9 @@ gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit
 
 void gc_source_close(gc_source *source)
 {
-    if (source->is_file) {
-        close(source->file);
-        if (source->bytes.data != NULL)
-            munmap((void *)(uintptr_t)source->bytes.data, source->bytes.size);
-    }
+    if (source->store != NULL && source->bytes.data != NULL)
+        munmap((void *)(uintptr_t)source->bytes.data, source->bytes.size);
+    gc_store_release(source->store);
     *source = (gc_source){.folder = NULL};
 }
 

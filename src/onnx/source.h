@@ -5,6 +5,7 @@
 
 #include "base/budget.h"
 #include "base/limits.h"
+#include "base/store.h"
 #include "onnx/wire.h"
 
 /** Payloads of initializers from this size on are left in the file, see outline.c. */
@@ -15,8 +16,7 @@ typedef struct gc_source {
     const char *folder;    /**< Of external data; NULL: there is none. */
     gc_budget *budget;     /**< Counts weights; NULL: no limit. */
     gradcam_limits limits; /**< None of them zero. */
-    bool is_file;
-    int file; /**< Where is_file. */
+    gc_store *store;       /**< NULL: all is in `bytes`, which belong to the caller. */
 } gc_source;
 
 /** Reads a regular file but for its large payloads. Nothing to close on failure. */
@@ -25,11 +25,8 @@ gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit
 void gc_source_close(gc_source *source);
 
 /** The part of gc_source_open that reads; bytes: `size` zeros, the size of the file. */
-gradcam_status gc_source_outline(int file, uint8_t *bytes, size_t size, gradcam_error *error);
-
-/** Reads exactly `size` bytes at `offset`. */
-gradcam_status gc_source_read(int file, void *out, size_t size, uint64_t offset,
-                              gradcam_error *error);
+gradcam_status gc_source_outline(const gc_store *store, uint8_t *bytes, size_t size,
+                                 gradcam_error *error);
 
 /** Is a payload, as it lies in source->bytes, still in the file? Then *offset is its place. */
 bool gc_source_left_in_file(const gc_source *source, gc_bytes payload, uint64_t *offset);

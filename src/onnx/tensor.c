@@ -215,17 +215,17 @@ static gradcam_status load_typed(const GcOnnx__Tensor *header, gc_tensor *tensor
     }
 }
 
-gradcam_status gc_onnx_read_elements(int file, uint64_t offset, gc_tensor *tensor,
+gradcam_status gc_onnx_read_elements(const gc_store *store, uint64_t offset, gc_tensor *tensor,
                                      gradcam_error *error)
 {
     uint8_t buffer[BUFFER];
     const size_t size = gc_onnx_element_size(tensor->dtype);
     const size_t count = (size_t)gc_tensor_count(tensor), most = sizeof buffer / size;
     if (is_verbatim(tensor->dtype))
-        return gc_source_read(file, tensor->data, count * size, offset, error);
+        return gc_store_read(store, tensor->data, count * size, offset, error);
     for (size_t first = 0; first < count; first += most) {
         const size_t length = count - first < most ? count - first : most;
-        GC_TRY(gc_source_read(file, buffer, length * size, offset + first * size, error));
+        GC_TRY(gc_store_read(store, buffer, length * size, offset + first * size, error));
         gc_onnx_convert(tensor, first, buffer, length);
     }
     return GRADCAM_OK;
@@ -236,7 +236,7 @@ static gradcam_status load_payload(gc_bytes payload, const gc_source *source, gc
 {
     uint64_t offset = 0;
     if (gc_source_left_in_file(source, payload, &offset))
-        return gc_onnx_read_elements(source->file, offset, tensor, error);
+        return gc_onnx_read_elements(source->store, offset, tensor, error);
     gc_onnx_convert(tensor, 0, payload.data, (size_t)gc_tensor_count(tensor));
     return GRADCAM_OK;
 }
@@ -323,6 +323,15 @@ gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc
     if (status != GRADCAM_OK)
         gc_tensor_free(tensor);
     return status;
+}
+
+bool gc_tensor_message_is_stored(const gc_tensor_message *message, const gc_source *source,
+                                 gc_tensor *type, uint64_t *offset)
+{
+    return gc_source_left_in_file(source, message->payload, offset) &&
+           describe(message->header, type, NULL) == GRADCAM_OK && type->dtype == GC_FLOAT32 &&
+           message->header->data_location != EXTERNAL && payload_fits(message, type->dtype) &&
+           check_payload(message->payload, type, NULL) == GRADCAM_OK;
 }
 
 /* ---- Taking a message apart ----------------------------------------------------------------- */

@@ -17,6 +17,11 @@ gradcam_status gc_tensor_message_open(gc_tensor_message *message, gc_bytes bytes
                                       gradcam_error *error);
 void gc_tensor_message_close(gc_tensor_message *message);
 
+/** Do float32 elements lie in the source's file, as storage would hold them? Then *type describes
+ *  them and *offset is where. */
+bool gc_tensor_message_is_stored(const gc_tensor_message *message, const gc_source *source,
+                                 gc_tensor *type, uint64_t *offset);
+
 /** Allocates and fills `tensor`; release it with gc_tensor_free. GRADCAM_ERROR_UNSUPPORTED for
  *  strings, complex and sub-byte types, and for more than GC_MAX_RANK extents. */
 gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc_source *source,
@@ -26,7 +31,7 @@ gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc
 bool gc_is_payload(const gc_field *field);
 
 /** Fills a described tensor, whose storage is there, with elements that lie in a file. */
-gradcam_status gc_onnx_read_elements(int file, uint64_t offset, gc_tensor *tensor,
+gradcam_status gc_onnx_read_elements(const gc_store *store, uint64_t offset, gc_tensor *tensor,
                                      gradcam_error *error);
 
 /** Does ONNX's TensorProto.DataType `number` have a gc_dtype? GC_UNDEFINED if not. */

@@ -131,7 +131,7 @@ static bool shrinks_only(const gc_upgrade *u, int scales)
 {
     const gc_constant *const constant = u->builder->graph->values[scales].constant;
     const gc_tensor *const tensor = constant != NULL ? gc_constant_tensor(constant) : NULL;
-    if (tensor == NULL || !gc_dtype_is_float(tensor->dtype))
+    if (tensor == NULL || tensor->data == NULL || !gc_dtype_is_float(tensor->dtype))
         return false;
     bool shrinks = false;
     for (int64_t i = 0; i < gc_tensor_count(tensor); i++) {

@@ -80,16 +80,20 @@ static gradcam_status attach(gc_graph *graph, gc_node *norm, const char *name, g
     return gc_node_set_attr(graph, norm, attr, error);
 }
 
-static gradcam_status prepare(gc_graph *graph, gc_node *norm, const affine *a, gradcam_error *error)
+static gradcam_status prepare(gc_graph *graph, const gc_node *conv, gc_node *norm, const affine *a,
+                              gradcam_error *error)
 {
-    gc_tensor weight, bias;
+    gc_tensor weight, bias, source;
+    affine loaded = *a;
+    GC_TRY(gc_constant_load(graph->values[conv->inputs[1]].constant, &source, error));
+    loaded.weight = &source;
     gc_tensor_describe(&weight, GC_FLOAT32, a->weight->rank, a->weight->dims);
     gc_tensor_describe(&bias, GC_FLOAT32, 1, a->weight->dims);
     gradcam_status status = gc_tensor_alloc(&weight, error);
     if (status == GRADCAM_OK)
         status = gc_tensor_alloc(&bias, error);
     if (status == GRADCAM_OK) {
-        compute(a, &weight, &bias);
+        compute(&loaded, &weight, &bias);
         status = attach(graph, norm, folded_weight, &weight, error);
     }
     if (status == GRADCAM_OK)
@@ -107,7 +111,7 @@ gradcam_status gc_prepare_batchnorm(gc_graph *graph, gradcam_error *error)
         affine a;
         if (conv != NULL && gc_attr_find(norm, folded_bias) == NULL &&
             gather(graph, conv, norm, &a))
-            GC_TRY(prepare(graph, norm, &a, error));
+            GC_TRY(prepare(graph, conv, norm, &a, error));
     }
     return GRADCAM_OK;
 }

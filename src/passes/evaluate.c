@@ -123,6 +123,18 @@ static gradcam_status allocate(const gc_call *call)
     return GRADCAM_OK;
 }
 
+/* Shapes and small integers need no weights; values do. */
+static gradcam_status load_inputs(const gc_call *call, gc_operands *operands)
+{
+    for (int i = 0; i < call->input_count; i++) {
+        const int v = call->node->inputs[i];
+        if (v != GC_ABSENT && call->graph->values[v].constant != NULL)
+            GC_TRY(gc_constant_load(call->graph->values[v].constant, &operands->inputs[i],
+                                    call->error));
+    }
+    return GRADCAM_OK;
+}
+
 /* Outputs that were allocated and not kept. */
 static void drop_outputs(gc_operands *operands, int count, gc_budget *budget)
 {
@@ -169,7 +181,9 @@ gradcam_status gc_evaluate_node(gc_graph *graph, const gc_node *node, gc_operand
     GC_TRY(gc_operands_init(operands, &call, graph, node, error));
     const gc_op *const op = gc_op_find(node->op, node->domain);
     GC_TRY(infer(&call, op));
-    gradcam_status status = allocate(&call);
+    gradcam_status status = load_inputs(&call, operands);
+    if (status == GRADCAM_OK)
+        status = allocate(&call);
     if (status == GRADCAM_OK)
         status = run(&call, op);
     if (status == GRADCAM_OK)

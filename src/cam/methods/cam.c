@@ -106,8 +106,9 @@ static gradcam_status weigh(gc_case *c, float *weights, gradcam_error *error)
     head h = {.graph = gc_runner_graph(c->runner)};
     GC_TRY(find_head(c, &h, error));
     GC_TRY(gc_runner_heads(c->runner, &heads, &count, error));
-    const gc_tensor *const w = gc_constant_tensor(h.graph->values[h.weight].constant);
-    const int64_t classes = w->dims[h.by_rows ? 0 : 1], channels = w->dims[h.by_rows ? 1 : 0];
+    gc_tensor w;
+    GC_TRY(gc_constant_load(h.graph->values[h.weight].constant, &w, error));
+    const int64_t classes = w.dims[h.by_rows ? 0 : 1], channels = w.dims[h.by_rows ? 1 : 0];
     GC_FAIL_IF(
         channels != c->features.channels, error, GRADCAM_ERROR_LAYER,
         "cam: the linear layer has %lld inputs, the layer %lld channels; gradcam has no such "
@@ -124,7 +125,7 @@ static gradcam_status weigh(gc_case *c, float *weights, gradcam_error *error)
     for (int64_t k = 0; k < channels; k++)
         for (int64_t i = 0; i < classes; i++)
             weights[k] += sign * alpha * seed[i] *
-                          gc_floats(w)[h.by_rows ? i * channels + k : k * classes + i];
+                          gc_floats(&w)[h.by_rows ? i * channels + k : k * classes + i];
     gc_free(seed);
     return status;
 }

@@ -73,7 +73,7 @@ gradcam_status gc_reorder_create(gc_reorder **reorder, gc_const_md from, gc_cons
                                  gradcam_error *error);
 void gc_reorder_destroy(gc_reorder **reorder);
 
-/** Elements of `to` that only pad are set to 0. */
+/** Channels of `to` that fill up a block are set to 0; what lies between rows is not set. */
 void gc_reorder_run(const gc_reorder *reorder, const float *from, float *to);
 
 typedef struct gc_conv_mds {

@@ -29,6 +29,9 @@ gradcam_status gc_packs_create(gc_packs **packs, gc_budget *budget, gradcam_erro
 gc_budget *gc_packs_budget(const gc_packs *packs);
 void gc_packs_destroy(gc_packs **packs);
 
+/** Gives back what only packing needs: call it when a plan is made. */
+void gc_packs_trim(gc_packs *packs);
+
 /** One primitive with its memories. */
 typedef struct gc_kernel gc_kernel;
 void gc_kernel_destroy(gc_kernel **kernel);

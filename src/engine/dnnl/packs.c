@@ -9,14 +9,49 @@ typedef struct pack {
     struct pack *next;
     gc_constant *constant;
     gc_md md;
-    void *data;
+    void *data; /* in a chunk */
 } pack;
 
+/* Packs live as long as their model, and together fill whole huge pages, which none of most would
+ * alone. The data follows the header. */
+typedef struct chunk {
+    struct chunk *next;
+    size_t used, size;
+} chunk;
+
+enum { ALIGNMENT = 64, CHUNK_SIZE = (8 << 20) - ALIGNMENT };
+
+/* Grows as needed, and stays until gc_packs_trim. */
+typedef struct buffer {
+    void *data;
+    size_t bytes;
+} buffer;
+
 struct gc_packs {
-    pthread_mutex_t lock; /* guards the list; packs themselves never change */
+    pthread_mutex_t lock; /* guards everything below; data that was handed out never changes */
     pack *first;
+    chunk *chunks;
     gc_budget *budget;
+    buffer source;  /* elements of the constant at hand, where it is stored */
+    buffer scratch; /* of oneDNN */
 };
+
+static gradcam_status need(buffer *b, size_t bytes, gradcam_error *error)
+{
+    if (bytes <= b->bytes)
+        return GRADCAM_OK;
+    gc_free(b->data);
+    *b = (buffer){.data = NULL};
+    GC_TRY(gc_new_raw(&b->data, 1, bytes, error));
+    b->bytes = bytes;
+    return GRADCAM_OK;
+}
+
+static void drop(buffer *b)
+{
+    gc_free(b->data);
+    *b = (buffer){.data = NULL};
+}
 
 gradcam_status gc_packs_create(gc_packs **packs, gc_budget *budget, gradcam_error *error)
 {
@@ -37,7 +72,6 @@ static void pack_destroy(pack *p)
         return;
     gc_constant_release(p->constant);
     gc_md_free(&p->md);
-    gc_free(p->data);
     gc_free(p);
 }
 
@@ -50,61 +84,107 @@ void gc_packs_destroy(gc_packs **packs)
         pack_destroy(p);
         p = next;
     }
+    for (chunk *c = (*packs)->chunks; c != NULL;) {
+        chunk *const next = c->next;
+        gc_free(c);
+        c = next;
+    }
+    drop(&(*packs)->source);
+    drop(&(*packs)->scratch);
     pthread_mutex_destroy(&(*packs)->lock);
     gc_free(*packs);
     *packs = NULL;
 }
 
+/* ---- Transforming --------------------------------------------------------------------------- */
+
+static dnnl_status_t create_transform(dnnl_primitive_desc_t *pd, dnnl_primitive_t *primitive,
+                                      gc_dnnl *dnnl, gc_const_md from, gc_const_md to)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = gc_attr_new(&attr, NULL, 0);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(pd, from, dnnl->engine, to, dnnl->engine, attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(primitive, *pd);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
 /* Weights transformed for Winograd's algorithm are known to oneDNN alone. */
-static dnnl_status_t transform(gc_dnnl *dnnl, gc_const_md from, const float *from_data,
-                               gc_const_md to, float *to_data)
+static gradcam_status transform(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
+                                const float *from_data, gc_const_md to, float *to_data,
+                                gradcam_error *error)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t primitive = NULL;
-    dnnl_memory_t source = NULL, target = NULL;
-    dnnl_status_t status =
-        dnnl_reorder_primitive_desc_create(&pd, from, dnnl->engine, to, dnnl->engine, NULL);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&primitive, pd);
-    if (status == dnnl_success)
-        status = dnnl_memory_create(&source, from, dnnl->engine, (void *)(uintptr_t)from_data);
-    if (status == dnnl_success)
-        status = dnnl_memory_create(&target, to, dnnl->engine, to_data);
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}};
-    if (status == dnnl_success)
-        status = dnnl_primitive_execute(primitive, dnnl->stream, 2, args);
-    if (status == dnnl_success)
-        status = dnnl_stream_wait(dnnl->stream);
-    if (target != NULL)
-        dnnl_memory_destroy(target);
-    if (source != NULL)
-        dnnl_memory_destroy(source);
+    dnnl_status_t made = create_transform(&pd, &primitive, dnnl, from, to);
+    const gc_const_md scratch =
+        made == dnnl_success ? dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0) : NULL;
+    gradcam_status status = GRADCAM_OK;
+    if (made == dnnl_success)
+        status = need(&packs->scratch, dnnl_memory_desc_get_size(scratch), error);
+    const struct {
+        int arg;
+        gc_const_md md;
+        const void *data;
+    } operands[] = {{DNNL_ARG_FROM, from, from_data},
+                    {DNNL_ARG_TO, to, to_data},
+                    {DNNL_ARG_SCRATCHPAD, scratch, packs->scratch.data}};
+    enum { COUNT = sizeof operands / sizeof operands[0] };
+    dnnl_exec_arg_t args[COUNT] = {{0}};
+    for (int i = 0; i < COUNT && made == dnnl_success && status == GRADCAM_OK; i++) {
+        args[i].arg = operands[i].arg;
+        made = dnnl_memory_create(&args[i].memory, operands[i].md, dnnl->engine,
+                                  (void *)(uintptr_t)operands[i].data);
+    }
+    if (made == dnnl_success && status == GRADCAM_OK)
+        made = dnnl_primitive_execute(primitive, dnnl->stream, COUNT, args);
+    if (made == dnnl_success && status == GRADCAM_OK)
+        made = dnnl_stream_wait(dnnl->stream);
+    for (int i = 0; i < COUNT; i++)
+        if (args[i].memory != NULL)
+            dnnl_memory_destroy(args[i].memory);
     if (primitive != NULL)
         dnnl_primitive_destroy(primitive);
     if (pd != NULL)
         dnnl_primitive_desc_destroy(pd);
-    return status;
+    GC_TRY(status);
+    return made == dnnl_success ? GRADCAM_OK : gc_dnnl_fail(error, made, "transforming weights");
 }
 
-static gradcam_status reorder_once(gc_dnnl *dnnl, gc_const_md from, const float *from_data,
-                                   gc_const_md to, float *to_data, gradcam_error *error)
+static gradcam_status reorder_once(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
+                                   const float *from_data, gc_const_md to, float *to_data,
+                                   gradcam_error *error)
 {
     gc_reorder *reorder = NULL;
     gc_blocking blocking;
-    if (!gc_md_blocking(to, &blocking)) {
-        const dnnl_status_t status = transform(dnnl, from, from_data, to, to_data);
-        return status == dnnl_success ? GRADCAM_OK
-                                      : gc_dnnl_fail(error, status, "transforming weights");
-    }
+    if (!gc_md_blocking(to, &blocking))
+        return transform(packs, dnnl, from, from_data, to, to_data, error);
     GC_TRY(gc_reorder_create(&reorder, from, to, error));
     gc_reorder_run(reorder, from_data, to_data);
     gc_reorder_destroy(&reorder);
     return GRADCAM_OK;
 }
 
+/* *data = the elements of the constant, until the next call. */
+static gradcam_status elements_of(gc_packs *packs, const gc_constant *constant, const float **data,
+                                  gradcam_error *error)
+{
+    const gc_tensor *const tensor = gc_constant_tensor(constant);
+    const size_t bytes = gc_tensor_bytes(tensor);
+    *data = gc_floats(tensor);
+    if (!gc_constant_is_stored(constant))
+        return GRADCAM_OK;
+    GC_TRY(need(&packs->source, bytes, error));
+    *data = packs->source.data;
+    return gc_constant_copy(constant, 0, gc_tensor_count(tensor), packs->source.data, error);
+}
+
 /* *joined = O x (I/group * count) x kernel, row-major: the rows of a group keep their place beside
  * zeros for the other groups it is joined with. */
-static gradcam_status join_groups(const gc_pack_source *source, float **joined,
+static gradcam_status join_groups(const gc_pack_source *source, const float *data, float **joined,
                                   gradcam_error *error)
 {
     const gc_tensor *const w = gc_constant_tensor(source->constant);
@@ -114,37 +194,55 @@ static gradcam_status join_groups(const gc_pack_source *source, float **joined,
         gc_new(joined, (size_t)(w->dims[0] * row), (size_t)source->joined * sizeof(float), error));
     for (int64_t o = 0; o < w->dims[0]; o++) {
         const int64_t place = o / per_group % source->joined;
-        memcpy(*joined + (o * source->joined + place) * row, gc_floats(w) + o * row,
+        memcpy(*joined + (o * source->joined + place) * row, data + o * row,
                (size_t)row * sizeof(float));
     }
     return GRADCAM_OK;
 }
 
-static gradcam_status fill(gc_dnnl *dnnl, const gc_pack_source *source, gc_const_md wanted,
-                           float *data, gradcam_error *error)
+static gradcam_status fill(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
+                           gc_const_md wanted, float *data, gradcam_error *error)
 {
+    const float *elements = NULL;
     float *joined = NULL;
+    GC_TRY(elements_of(packs, source->constant, &elements, error));
     if (source->joined == 1)
-        return reorder_once(dnnl, source->plain, gc_floats(gc_constant_tensor(source->constant)),
-                            wanted, data, error);
-    GC_TRY(join_groups(source, &joined, error));
-    const gradcam_status status = reorder_once(dnnl, source->plain, joined, wanted, data, error);
+        return reorder_once(packs, dnnl, source->plain, elements, wanted, data, error);
+    GC_TRY(join_groups(source, elements, &joined, error));
+    const gradcam_status status =
+        reorder_once(packs, dnnl, source->plain, joined, wanted, data, error);
     gc_free(joined);
     return status;
 }
 
-static gradcam_status pack_create(pack **out, gc_dnnl *dnnl, const gc_pack_source *source,
-                                  gc_const_md wanted, gradcam_error *error)
+static gradcam_status new_data(gc_packs *packs, void **data, size_t bytes, gradcam_error *error)
+{
+    const size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    chunk *c = packs->chunks;
+    if (c == NULL || c->size - c->used < rounded) {
+        const size_t size = rounded > CHUNK_SIZE ? rounded : CHUNK_SIZE;
+        GC_TRY(gc_new_raw(&c, 1, ALIGNMENT + size, error));
+        *c = (chunk){.next = packs->chunks, .used = 0, .size = size};
+        packs->chunks = c;
+    }
+    *data = (char *)c + ALIGNMENT + c->used;
+    c->used += rounded;
+    return GRADCAM_OK;
+}
+
+static gradcam_status pack_create(gc_packs *packs, pack **out, gc_dnnl *dnnl,
+                                  const gc_pack_source *source, gc_const_md wanted,
+                                  gradcam_error *error)
 {
     pack *p = NULL;
     *out = NULL;
     GC_TRY(gc_new(&p, 1, sizeof *p, error));
     p->constant = gc_constant_retain((gc_constant *)(uintptr_t)source->constant);
-    gradcam_status status = gc_new_raw(&p->data, 1, dnnl_memory_desc_get_size(wanted), error);
+    gradcam_status status = new_data(packs, &p->data, dnnl_memory_desc_get_size(wanted), error);
     if (status == GRADCAM_OK && gc_md_copy(&p->md, wanted) != dnnl_success)
         status = gc_fail_memory(error, sizeof *p);
     if (status == GRADCAM_OK)
-        status = fill(dnnl, source, wanted, p->data, error);
+        status = fill(packs, dnnl, source, wanted, p->data, error);
     if (status != GRADCAM_OK)
         pack_destroy(p);
     else
@@ -167,7 +265,7 @@ static gradcam_status pack_within(gc_packs *packs, gc_dnnl *dnnl, pack **out,
 {
     const size_t bytes = dnnl_memory_desc_get_size(wanted);
     GC_TRY(gc_budget_take(packs->budget, bytes, "the weights, packed for this machine", error));
-    const gradcam_status status = pack_create(out, dnnl, source, wanted, error);
+    const gradcam_status status = pack_create(packs, out, dnnl, source, wanted, error);
     if (status != GRADCAM_OK)
         gc_budget_give(packs->budget, bytes);
     return status;
@@ -177,8 +275,11 @@ gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source
                             gc_const_md wanted, void **data, gradcam_error *error)
 {
     if (source->joined == 1 && dnnl_memory_desc_equal(source->plain, wanted)) {
-        *data = gc_constant_tensor(source->constant)->data;
-        return GRADCAM_OK;
+        gc_tensor tensor;
+        const gradcam_status loaded =
+            gc_constant_load((gc_constant *)(uintptr_t)source->constant, &tensor, error);
+        *data = tensor.data;
+        return loaded;
     }
     pthread_mutex_lock(&packs->lock);
     gradcam_status status = GRADCAM_OK;
@@ -193,4 +294,12 @@ gradcam_status gc_packs_get(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source
     pthread_mutex_unlock(&packs->lock);
     *data = p != NULL ? p->data : NULL;
     return status;
+}
+
+void gc_packs_trim(gc_packs *packs)
+{
+    pthread_mutex_lock(&packs->lock);
+    drop(&packs->source);
+    drop(&packs->scratch);
+    pthread_mutex_unlock(&packs->lock);
 }

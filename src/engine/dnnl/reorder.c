@@ -16,7 +16,7 @@ struct gc_reorder {
     int64_t dims[GC_MD_RANK];
     int64_t *from[GC_MD_RANK], *to[GC_MD_RANK]; /* offset of each position, in elements */
     size_t to_bytes;
-    bool is_padded; /* the destination has more elements than are copied */
+    bool is_padded; /* the destination has channels that fill up a block */
 };
 
 /* offsets[i] of position i along `axis`: outer stride, and the place within each inner block. */
@@ -33,6 +33,14 @@ static void fill_offsets(const gc_blocking *b, int axis, int64_t *offsets)
         }
         offsets[position] = offset + rest * b->strides[axis];
     }
+}
+
+static int64_t block_of(const gc_blocking *b, int axis)
+{
+    int64_t block = 1;
+    for (int k = 0; k < b->inner_count; k++)
+        block *= b->inner_axes[k] == axis ? b->inner_blocks[k] : 1;
+    return block;
 }
 
 static gradcam_status add_axis(gc_reorder *r, const gc_blocking *from, const gc_blocking *to,
@@ -54,14 +62,12 @@ static gradcam_status build(gc_reorder *r, gc_const_md from, gc_const_md to, gra
     gc_blocking a, b;
     if (!gc_md_blocking(from, &a) || !gc_md_blocking(to, &b) || a.rank != b.rank)
         return gc_dnnl_fail(error, dnnl_unimplemented, "describing a reorder");
-    size_t count = 1;
     for (int axis = 0; axis < a.rank; axis++)
-        count *= (size_t)a.dims[axis];
+        r->is_padded |= a.dims[axis] % block_of(&b, axis) != 0;
     for (int axis = 0; axis < a.rank; axis++)
         if (a.dims[axis] != 1 || (axis + 1 == a.rank && r->rank == 0))
             GC_TRY(add_axis(r, &a, &b, axis, error));
     r->to_bytes = dnnl_memory_desc_get_size(to);
-    r->is_padded = r->to_bytes != count * sizeof(float);
     return GRADCAM_OK;
 }
 
