@@ -93,21 +93,40 @@ void gc_reorder_destroy(gc_reorder **reorder)
     *reorder = NULL;
 }
 
-/* All positions whose first coordinate is `first`. */
-static void copy_slice(const gc_reorder *r, int64_t first, const float *from, float *to)
+/* The last axis may be as short as a kernel's width. Of several positions of the first axis, which
+ * are neighbours in a block, the cache lines are then written while they are near. */
+enum { TILE = 16 };
+
+typedef struct tile {
+    int64_t first, count; /* along the first axis */
+} tile;
+
+/* All positions of a tile that share the coordinates of the axes between the first and the last,
+ * which put them at a and b. */
+static void copy_rows(const gc_reorder *r, tile t, const float *from, float *to)
 {
     const int last = r->rank - 1;
-    int64_t position[GC_MD_RANK] = {first};
+    const int64_t *const from_first = r->from[0] + t.first, *const to_first = r->to[0] + t.first;
+    const int64_t *const from_last = r->from[last], *const to_last = r->to[last];
+    for (int64_t k = 0; k < t.count; k++) {
+        const float *const a = from + from_first[k];
+        float *const b = to + to_first[k];
+        for (int64_t i = 0; i < r->dims[last]; i++)
+            b[to_last[i]] = a[from_last[i]];
+    }
+}
+
+static void copy_tile(const gc_reorder *r, tile t, const float *from, float *to)
+{
+    int64_t position[GC_MD_RANK] = {0};
     for (;;) {
         int64_t a = 0, b = 0;
-        for (int i = 0; i < last; i++) {
+        for (int i = 1; i < r->rank - 1; i++) {
             a += r->from[i][position[i]];
             b += r->to[i][position[i]];
         }
-        const int64_t *const from_last = r->from[last], *const to_last = r->to[last];
-        for (int64_t i = 0; i < r->dims[last]; i++)
-            to[b + to_last[i]] = from[a + from_last[i]];
-        int axis = last - 1;
+        copy_rows(r, t, from + a, to + b);
+        int axis = r->rank - 2;
         while (axis > 0 && ++position[axis] == r->dims[axis])
             position[axis--] = 0;
         if (axis <= 0)
@@ -127,7 +146,10 @@ void gc_reorder_run(const gc_reorder *r, const float *from, float *to)
             to[r->to[0][i]] = from[r->from[0][i]];
         return;
     }
+    const int64_t tiles = (r->dims[0] + TILE - 1) / TILE;
 #pragma omp parallel for schedule(static)
-    for (int64_t first = 0; first < r->dims[0]; first++)
-        copy_slice(r, first, from, to);
+    for (int64_t i = 0; i < tiles; i++) {
+        const int64_t left = r->dims[0] - i * TILE;
+        copy_tile(r, (tile){i * TILE, left < TILE ? left : TILE}, from, to);
+    }
 }
