@@ -147,6 +147,10 @@ GRADCAM_API void gradcam_model_options_init(gradcam_model_options *options);
 /**
  * Loads an ONNX model.
  *
+ * Large weights of convolutions stay in the file, which stays open, until an explainer needs them.
+ * The file may be removed or replaced by another of its name; where it is written to instead, later
+ * explainers may be refused (GRADCAM_ERROR_FILE).
+ *
  * @param options NULL for the defaults.
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL, _UNSUPPORTED (names every operator that is
  *         missing), _NUMERIC (NaN or infinity in a weight), _MEMORY, _LIMIT, _ARGUMENT.
@@ -237,7 +241,8 @@ GRADCAM_API void gradcam_explainer_options_init(gradcam_explainer_options *optio
  * kernels.
  *
  * @return GRADCAM_OK; GRADCAM_ERROR_LAYER, _SHAPE, _UNSUPPORTED, _ARGUMENT, _FILE (a bad JSON file
- *         beside the model), _MEMORY, _LIMIT, _INTERNAL.
+ *         beside the model, or weights that cannot be read any more), _NUMERIC (NaN or infinity in
+ * a weight that was left in the file), _MEMORY, _LIMIT, _INTERNAL.
  */
 GRADCAM_API gradcam_status gradcam_explainer_create(gradcam_explainer **explainer,
                                                     gradcam_model *model,

@@ -5,68 +5,26 @@
 #include "base/threads.h"
 #include "onnx/reader.h"
 
-/* Weights looked at together, on the stack. */
-enum { PART = 1 << 14 };
-
 void gradcam_model_options_init(gradcam_model_options *options)
 {
     memset(options, 0, sizeof *options);
 }
 
-/* Infinity and NaN are the values for which x * 0 is not 0, so one sum tells of all. */
-static gradcam_status sum_zeros(const gc_constant *constant, int64_t first, int64_t count,
-                                float *sum, gradcam_error *error)
-{
-    float values[PART];
-    GC_TRY(gc_constant_copy(constant, first, count, values, error));
-    float local = 0.0f;
-#pragma omp simd reduction(+ : local)
-    for (int64_t i = 0; i < count; i++)
-        local += values[i] * 0.0f;
-    *sum = local;
-    return GRADCAM_OK;
-}
-
-static gradcam_status look(const gc_constant *constant, bool *is_finite, gradcam_error *error)
-{
-    const int64_t count = gc_tensor_count(gc_constant_tensor(constant));
-    const int64_t parts = (count + PART - 1) / PART;
-    gradcam_error failure = {.status = GRADCAM_OK};
-    float sum = 0.0f;
-#pragma omp parallel for reduction(+ : sum) schedule(static) if (parts > 1)
-    for (int64_t p = 0; p < parts; p++) {
-        gradcam_error local = {.status = GRADCAM_OK};
-        float part = 0.0f;
-        const int64_t first = p * PART, length = count - first < PART ? count - first : PART;
-        if (sum_zeros(constant, first, length, &part, &local) != GRADCAM_OK) {
-#pragma omp critical(gc_model_look)
-            failure = local;
-        }
-        sum += part;
-    }
-    *is_finite = sum == 0.0f;
-    if (failure.status != GRADCAM_OK && error != NULL)
-        *error = failure;
-    return failure.status;
-}
-
-static gradcam_status check_weight(const gc_graph *graph, const gc_node *node, int value,
+static gradcam_status check_weight(const gc_graph *graph, const gc_node *node, int input,
                                    gradcam_error *error)
 {
-    char text[GC_NODE_TEXT];
-    bool is_finite = true;
+    const int value = node->inputs[input];
     const gc_constant *const c = value == GC_ABSENT ? NULL : graph->values[value].constant;
-    if (c == NULL || !gc_dtype_is_float(gc_constant_tensor(c)->dtype))
+    const gc_tensor *const tensor = c != NULL ? gc_constant_tensor(c) : NULL;
+    if (tensor == NULL || !gc_dtype_is_float(tensor->dtype) || gc_constant_is_stored(c) ||
+        gc_is_finite(gc_floats(tensor), gc_tensor_count(tensor)))
         return GRADCAM_OK;
-    GC_TRY(look(c, &is_finite, error));
-    GC_FAIL_IF(!is_finite, error, GRADCAM_ERROR_NUMERIC,
-               "%s: the weight '%s' holds NaN or infinity; the training has diverged or the file "
-               "is damaged. Export the model again.",
-               gc_node_text(graph, node, text), graph->values[value].name);
-    return GRADCAM_OK;
+    gc_fail(error, GRADCAM_ERROR_NUMERIC, "%s", gc_not_finite);
+    return gc_fail_weight(graph, node, input, GRADCAM_ERROR_NUMERIC, error);
 }
 
-/* Only what convolutions and matrix products use: a bound of Clip may well be infinite. */
+/* Only what convolutions and matrix products use: a bound of Clip may well be infinite. Stored
+ * weights are looked at when they are loaded. */
 static gradcam_status check_weights(const gc_graph *graph, gradcam_error *error)
 {
     static const char *const ops[] = {"Conv", "ConvTranspose", "Gemm", "MatMul",
@@ -77,7 +35,7 @@ static gradcam_status check_weights(const gc_graph *graph, gradcam_error *error)
         for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
             has_weights |= strcmp(node->op, ops[i]) == 0;
         for (int i = 1; has_weights && i < node->input_count; i++)
-            GC_TRY(check_weight(graph, node, node->inputs[i], error));
+            GC_TRY(check_weight(graph, node, i, error));
     }
     return GRADCAM_OK;
 }

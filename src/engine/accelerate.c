@@ -106,6 +106,13 @@ static gradcam_status add_conv(gc_plan *plan, int node, const gc_fusion *fusion,
     return GRADCAM_OK;
 }
 
+gradcam_status gc_fail_packing(const gc_plan *plan, const gc_node *node, gradcam_status status,
+                               gradcam_error *error)
+{
+    const bool is_about_weights = status == GRADCAM_ERROR_FILE || status == GRADCAM_ERROR_NUMERIC;
+    return is_about_weights ? gc_fail_weight(plan->graph, node, 1, status, error) : status;
+}
+
 static gradcam_status conv(gc_plan *plan, int node, bool *taken, gradcam_error *error)
 {
     gc_conv_spec spec;
@@ -114,7 +121,10 @@ static gradcam_status conv(gc_plan *plan, int node, bool *taken, gradcam_error *
     int dst_slot = GC_NO_SLOT;
     if (!gc_conv_spec_of(plan, &plan->graph->nodes[node], &spec))
         return GRADCAM_OK;
-    GC_TRY(fused_kernel(plan, node, &spec, &fusion, &kernel, &dst_slot, error));
+    const gradcam_status status =
+        fused_kernel(plan, node, &spec, &fusion, &kernel, &dst_slot, error);
+    if (status != GRADCAM_OK)
+        return gc_fail_packing(plan, &plan->graph->nodes[node], status, error);
     *taken = kernel != NULL;
     return *taken ? add_conv(plan, node, &fusion, kernel, dst_slot, error) : GRADCAM_OK;
 }

@@ -111,12 +111,14 @@ static gradcam_status conv_backward(gc_plan *plan, const gc_node *node, bool *ta
     if (plan->plain || strcmp(node->op, "Conv") != 0 || !gc_conv_spec_of(plan, node, &spec))
         return GRADCAM_OK;
     gc_conv_rank_backward_ways(plan, gc_gradient_item(plan, node->outputs[0]), &spec);
-    GC_TRY(gc_dnnl_conv_backward(plan->dnnl, plan->packs, &spec, &kernel, error));
+    gradcam_status status = gc_dnnl_conv_backward(plan->dnnl, plan->packs, &spec, &kernel, error);
+    if (status != GRADCAM_OK)
+        return gc_fail_packing(plan, node, status, error);
     if (kernel == NULL)
         return GRADCAM_OK;
     const gc_layout layout = gc_kernel_dst_layout(kernel);
-    gradcam_status status = gc_item_need(plan, gc_gradient_item(plan, node->outputs[0]),
-                                         gc_kernel_src_layout(kernel), &src_slot, error);
+    status = gc_item_need(plan, gc_gradient_item(plan, node->outputs[0]),
+                          gc_kernel_src_layout(kernel), &src_slot, error);
     if (status == GRADCAM_OK)
         status = begin_contribution(plan, node->inputs[0], &item, error);
     if (status == GRADCAM_OK)

@@ -176,7 +176,9 @@ static gradcam_status load_stored(gc_plan *plan, int item, gradcam_error *error)
     if (constant == NULL || !gc_constant_is_stored(constant))
         return GRADCAM_OK;
     gc_tensor tensor;
-    GC_TRY(gc_constant_load(constant, &tensor, error));
+    const gradcam_status status = gc_constant_load(constant, &tensor, error);
+    if (status != GRADCAM_OK)
+        return gc_fail_context(error, status, "the weight '%s': ", plan->graph->values[item].name);
     plan->slots[plan->items[item].slots[GC_LAYOUT_PLAIN]].fixed = tensor.data;
     return GRADCAM_OK;
 }

@@ -192,6 +192,10 @@ void gc_node_is_planned(gc_plan *plan, int node);
 /** The oneDNN form of a Conv; false where it is none (weights that are not constant, ...). */
 bool gc_conv_spec_of(gc_plan *plan, const gc_node *node, gc_conv_spec *spec);
 
+/** A failure to plan a convolution: with the names of node and weights, where it is about those. */
+gradcam_status gc_fail_packing(const gc_plan *plan, const gc_node *node, gradcam_status status,
+                               gradcam_error *error);
+
 /** Plans all nodes of the region backward, from the seeds of the request's targets. */
 gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,
                                  gradcam_error *error);

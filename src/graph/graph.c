@@ -485,6 +485,22 @@ gradcam_status gc_graph_clone(gc_graph **copy, const gc_graph *graph, gradcam_er
     return status;
 }
 
+gradcam_status gc_fail_weight(const gc_graph *graph, const gc_node *node, int input,
+                              gradcam_status status, gradcam_error *error)
+{
+    char text[GC_NODE_TEXT];
+    return gc_fail_context(error, status, "%s: the weight '%s': ", gc_node_text(graph, node, text),
+                           graph->values[node->inputs[input]].name);
+}
+
+gradcam_status gc_node_load(const gc_graph *graph, const gc_node *node, int input,
+                            gc_tensor *tensor, gradcam_error *error)
+{
+    const gradcam_status status =
+        gc_constant_load(graph->values[node->inputs[input]].constant, tensor, error);
+    return status == GRADCAM_OK ? status : gc_fail_weight(graph, node, input, status, error);
+}
+
 void gc_graph_mark_dependent(const gc_graph *graph, int value, bool *depends)
 {
     depends[value] = true;

@@ -157,6 +157,14 @@ const int64_t *gc_attr_ints(const gc_node *node, const char *name, size_t *count
 enum { GC_NODE_TEXT = 256 };
 const char *gc_node_text(const gc_graph *graph, const gc_node *node, char text[GC_NODE_TEXT]);
 
+/** A failure that is about an input of a node, a weight: puts the names of both in front. */
+gradcam_status gc_fail_weight(const gc_graph *graph, const gc_node *node, int input,
+                              gradcam_status status, gradcam_error *error);
+
+/** gc_constant_load for an input of a node that is constant. */
+gradcam_status gc_node_load(const gc_graph *graph, const gc_node *node, int input,
+                            gc_tensor *tensor, gradcam_error *error);
+
 /** Sets depends[v] for `value` and every value computed from it; the graph is sorted, `depends` has
  *  room for all values. */
 void gc_graph_mark_dependent(const gc_graph *graph, int value, bool *depends);

@@ -242,13 +242,16 @@ bool gc_constant_is_stored(const gc_constant *constant)
     return constant->store != NULL;
 }
 
+const char gc_not_finite[] = "it holds NaN or infinity; the training has diverged or the file is "
+                             "damaged. Export the model again.";
+
 static gradcam_status read_all(gc_constant *constant, void **data, gradcam_error *error)
 {
     const size_t bytes = gc_tensor_bytes(&constant->tensor);
     GC_TRY(gc_budget_take(constant->budget, bytes, "the weights", error));
     gradcam_status status = gc_new_raw(data, 1, bytes, error);
     if (status == GRADCAM_OK)
-        status = gc_constant_copy(constant, 0, gc_tensor_count(&constant->tensor), *data, error);
+        status = gc_constant_copy(constant, *data, error);
     if (status != GRADCAM_OK) {
         gc_free(*data);
         *data = NULL;
@@ -281,16 +284,22 @@ gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error)
     return GRADCAM_OK;
 }
 
-gradcam_status gc_constant_copy(const gc_constant *constant, int64_t first, int64_t count,
-                                void *out, gradcam_error *error)
+/* Infinity and NaN are the values for which x * 0 is not 0, so one sum tells of all. */
+bool gc_is_finite(const float *values, int64_t count)
 {
-    const size_t size = gc_dtype_is_float(constant->tensor.dtype) ? sizeof(float) : sizeof(int64_t);
-    if (constant->store == NULL) {
-        memcpy(out, (const char *)constant->tensor.data + (size_t)first * size,
-               (size_t)count * size);
-        return GRADCAM_OK;
-    }
-    GC_TRY(gc_store_read(constant->store, out, (size_t)count * size,
-                         constant->offset + (uint64_t)first * size, error));
-    return gc_store_check(constant->store, error);
+    float sum = 0.0f;
+#pragma omp parallel for simd reduction(+ : sum) schedule(static) if (count > 1 << 16)
+    for (int64_t i = 0; i < count; i++)
+        sum += values[i] * 0.0f;
+    return sum == 0.0f;
+}
+
+gradcam_status gc_constant_copy(const gc_constant *constant, float *out, gradcam_error *error)
+{
+    GC_TRY(gc_store_read(constant->store, out, gc_tensor_bytes(&constant->tensor), constant->offset,
+                         error));
+    GC_TRY(gc_store_check(constant->store, error));
+    GC_FAIL_IF(!gc_is_finite(out, gc_tensor_count(&constant->tensor)), error, GRADCAM_ERROR_NUMERIC,
+               "%s", gc_not_finite);
+    return GRADCAM_OK;
 }

@@ -137,15 +137,21 @@ gradcam_status gc_constant_create_stored(gc_constant **constant, const gc_tensor
 bool gc_constant_is_stored(const gc_constant *constant);
 
 /** *tensor = gc_constant_tensor with data, which is loaded first where it is stored, and stays as
- *  long as the constant. GRADCAM_ERROR_FILE where the file has changed. Any thread may ask. */
+ *  long as the constant; fails as gc_constant_copy. Any thread may ask. */
 gradcam_status gc_constant_load(gc_constant *constant, gc_tensor *tensor, gradcam_error *error);
 
 /** A stored constant becomes a loaded one. Only while nobody else knows it. */
 gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error);
 
-/** Copies `count` elements, from `first` on; of a stored constant, without keeping them. */
-gradcam_status gc_constant_copy(const gc_constant *constant, int64_t first, int64_t count,
-                                void *out, gradcam_error *error);
+/** Copies all elements of a stored constant, without keeping them. GRADCAM_ERROR_FILE where the
+ *  file has changed, GRADCAM_ERROR_NUMERIC where an element is not finite. */
+gradcam_status gc_constant_copy(const gc_constant *constant, float *out, gradcam_error *error);
+
+/** Why a weight is refused, as a sentence. */
+extern const char gc_not_finite[];
+
+/** Of float32 elements. */
+bool gc_is_finite(const float *values, int64_t count);
 
 /** The bytes of the tensor are counted in `budget` already, and go back to it at the end. */
 void gc_constant_charge(gc_constant *constant, gc_budget *budget);

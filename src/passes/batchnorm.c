@@ -85,7 +85,7 @@ static gradcam_status prepare(gc_graph *graph, const gc_node *conv, gc_node *nor
 {
     gc_tensor weight, bias, source;
     affine loaded = *a;
-    GC_TRY(gc_constant_load(graph->values[conv->inputs[1]].constant, &source, error));
+    GC_TRY(gc_node_load(graph, conv, 1, &source, error));
     loaded.weight = &source;
     gc_tensor_describe(&weight, GC_FLOAT32, a->weight->rank, a->weight->dims);
     gc_tensor_describe(&bias, GC_FLOAT32, 1, a->weight->dims);

@@ -129,8 +129,7 @@ static gradcam_status load_inputs(const gc_call *call, gc_operands *operands)
     for (int i = 0; i < call->input_count; i++) {
         const int v = call->node->inputs[i];
         if (v != GC_ABSENT && call->graph->values[v].constant != NULL)
-            GC_TRY(gc_constant_load(call->graph->values[v].constant, &operands->inputs[i],
-                                    call->error));
+            GC_TRY(gc_node_load(call->graph, call->node, i, &operands->inputs[i], call->error));
     }
     return GRADCAM_OK;
 }

@@ -118,7 +118,7 @@ static void broken_tensors(void)
         {"bad_external_climbing.onnx", "outside the model's folder", GRADCAM_ERROR_MODEL},
         {"bad_external_missing.onnx", "'nowhere.bin'", GRADCAM_ERROR_FILE},
         {"bad_external_nameless.onnx", "no location", GRADCAM_ERROR_MODEL},
-        {"bad_external_folder.onnx", "not a regular file", GRADCAM_ERROR_FILE},
+        {"bad_external_folder.onnx", "is a folder", GRADCAM_ERROR_FILE},
         {"bad_external_short.onnx", "4 at offset 1048576 were expected", GRADCAM_ERROR_MODEL},
         {"bad_external_wrapping.onnx", "4 at offset 9223372036854775807", GRADCAM_ERROR_MODEL},
         {"bad_external_huge.onnx", "not a number", GRADCAM_ERROR_MODEL},

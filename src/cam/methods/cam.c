@@ -107,7 +107,7 @@ static gradcam_status weigh(gc_case *c, float *weights, gradcam_error *error)
     GC_TRY(find_head(c, &h, error));
     GC_TRY(gc_runner_heads(c->runner, &heads, &count, error));
     gc_tensor w;
-    GC_TRY(gc_constant_load(h.graph->values[h.weight].constant, &w, error));
+    GC_TRY(gc_node_load(h.graph, h.linear, 1, &w, error));
     const int64_t classes = w.dims[h.by_rows ? 0 : 1], channels = w.dims[h.by_rows ? 1 : 0];
     GC_FAIL_IF(
         channels != c->features.channels, error, GRADCAM_ERROR_LAYER,

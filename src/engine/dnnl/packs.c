@@ -179,7 +179,7 @@ static gradcam_status elements_of(gc_packs *packs, const gc_constant *constant, 
         return GRADCAM_OK;
     GC_TRY(need(&packs->source, bytes, error));
     *data = packs->source.data;
-    return gc_constant_copy(constant, 0, gc_tensor_count(tensor), packs->source.data, error);
+    return gc_constant_copy(constant, packs->source.data, error);
 }
 
 /* *joined = O x (I/group * count) x kernel, row-major: the rows of a group keep their place beside
