@@ -10,6 +10,13 @@
 /* ---- What must be kept ---------------------------------------------------------------------- */
 
 /* Values that depend on a layer (forward sweep) and lead to the target (backward sweep). */
+static bool is_float(const gc_graph *graph, int value)
+{
+    return value != GC_ABSENT && gc_dtype_is_float(graph->values[value].type.dtype);
+}
+
+/* The values that lie between a layer and a score, and gradients with them: not through integers.
+ */
 static gradcam_status find_region(gc_plan *plan, const gc_plan_request *request,
                                   gradcam_error *error)
 {
@@ -22,19 +29,18 @@ static gradcam_status find_region(gc_plan *plan, const gc_plan_request *request,
         for (int i = 0; i < g->nodes[n].input_count; i++)
             if (g->nodes[n].inputs[i] != GC_ABSENT && plan->in_region[g->nodes[n].inputs[i]])
                 for (int o = 0; o < g->nodes[n].output_count; o++)
-                    if (g->nodes[n].outputs[o] != GC_ABSENT)
+                    if (is_float(g, g->nodes[n].outputs[o]))
                         plan->in_region[g->nodes[n].outputs[o]] = true;
     for (int i = 0; i < request->target_count; i++)
         leads[gc_graph_resolve(g, request->targets[i])] = true;
     for (int n = g->node_count - 1; n >= 0; n--)
         for (int o = 0; o < g->nodes[n].output_count; o++)
-            if (g->nodes[n].outputs[o] != GC_ABSENT && leads[g->nodes[n].outputs[o]])
+            if (is_float(g, g->nodes[n].outputs[o]) && leads[g->nodes[n].outputs[o]])
                 for (int i = 0; i < g->nodes[n].input_count; i++)
-                    if (g->nodes[n].inputs[i] != GC_ABSENT)
+                    if (is_float(g, g->nodes[n].inputs[i]))
                         leads[g->nodes[n].inputs[i]] = true;
     for (int v = 0; v < plan->value_count; v++)
-        plan->in_region[v] =
-            plan->in_region[v] && leads[v] && gc_dtype_is_float(g->values[v].type.dtype);
+        plan->in_region[v] = plan->in_region[v] && leads[v] && is_float(g, v);
     gc_free(leads);
     return GRADCAM_OK;
 }
@@ -65,8 +71,9 @@ static gradcam_status check_layers(const gc_plan *plan, const gc_plan_request *r
     for (int i = 0; i < request->layer_count; i++) {
         const int v = gc_graph_resolve(plan->graph, request->layers[i]);
         GC_FAIL_IF(!plan->in_region[v], error, GRADCAM_ERROR_LAYER,
-                   "the layer '%s' does not influence the score '%s'; choose one that the score is "
-                   "computed from (gradcam layers lists them)",
+                   "the layer '%s' does not influence the score '%s', or only through integers "
+                   "(ArgMax), which have no gradient; choose one that the score is computed from "
+                   "(gradcam layers lists them)",
                    plan->graph->values[request->layers[i]].name,
                    plan->graph->values[request->targets[0]].name);
     }

@@ -138,6 +138,8 @@ static gradcam_status dequantize(gc_expander *e, int x, int scale, int zero, int
 /* Dequantises inputs at, at + 1, at + 2 of the node: values, scale, zero point. */
 static gradcam_status dequantize_triple(gc_expander *e, int at, int axis, int *result)
 {
+    if (input(e, at) == GC_ABSENT || input(e, at + 1) == GC_ABSENT)
+        return fail(e, GRADCAM_ERROR_MODEL, "one of its inputs is missing");
     return dequantize(e, input(e, at), input(e, at + 1), input(e, at + 2), axis, result);
 }
 
@@ -218,8 +220,8 @@ EXPAND(binary)
     int operands[2];
     GC_TRY(require(e, 2));
     const int scale = input(e, 6), zero = input(e, 7);
-    if (input(e, 1) == GC_ABSENT || input(e, 4) == GC_ABSENT || scale == GC_ABSENT)
-        return fail(e, GRADCAM_ERROR_MODEL, "a scale is missing");
+    if (scale == GC_ABSENT)
+        return fail(e, GRADCAM_ERROR_MODEL, "the output's scale is missing");
     GC_TRY(dequantize_triple(e, 0, 1, &operands[0]));
     GC_TRY(dequantize_triple(e, 3, 1, &operands[1]));
     return compute(e, e->becomes, operands, 2, scale, zero);
@@ -269,11 +271,8 @@ EXPAND(qlinear_concat)
     const int scale = input(e, 0), zero = input(e, 1), count = (node_of(e)->input_count - 1) / 3;
     int *operands = NULL;
     GC_TRY(gc_arena_new(b->graph->arena, &operands, (size_t)count, sizeof *operands, b->error));
-    for (int i = 0; i < count; i++) {
-        if (input(e, 2 + 3 * i) == GC_ABSENT || input(e, 3 + 3 * i) == GC_ABSENT)
-            return fail(e, GRADCAM_ERROR_MODEL, "one of its inputs is missing");
+    for (int i = 0; i < count; i++)
         GC_TRY(dequantize_triple(e, 2 + 3 * i, 1, &operands[i]));
-    }
     return compute(e, e->becomes, operands, count, scale, zero);
 }
 
