@@ -292,7 +292,7 @@ gradcam_status gc_goal_seed(const gc_goal *goal, const gradcam_tensor *heads, in
         if ((mask >> h & 1u) == 0)
             continue;
         gc_tensor *const to = gc_plan_seed(plan, seed++);
-        memset(to->data, 0, gc_tensor_bytes(to));
+        gc_clear_bytes(to->data, gc_tensor_bytes(to));
         with_gradients[h].gradient = gc_floats(to);
     }
     GC_TRY(goal->evaluate(goal->state, with_gradients, (size_t)count, &score, error));
