@@ -227,8 +227,9 @@ void gc_runner_forget(gc_runner *runner)
 static gradcam_status run_forward(gc_runner *r, const float *input, gradcam_error *error)
 {
     for (int i = 0; i < r->setup.feed_count; i++)
-        memcpy(gc_plan_feed(r->plan, i)->data, i == 0 ? (const void *)input : r->feeds[i].data,
-               gc_tensor_bytes(&r->feeds[i]));
+        gc_copy_bytes(gc_plan_feed(r->plan, i)->data,
+                      i == 0 ? (const void *)input : r->feeds[i].data,
+                      gc_tensor_bytes(&r->feeds[i]));
     r->counts.forwards++;
     r->gradient_of = NULL;
     return gc_plan_forward(r->plan, error);
