@@ -93,7 +93,7 @@ class Bench:
         self.environment = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads,
                                 NODE_PATH=os.path.join(self.folder, "node_modules"))
 
-    def prepare(self):
+    def build_all(self):
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
             subprocess.run(["meson", "setup", self.build, ROOT, "-Dbuildtype=release"], check=True)
         subprocess.run(["meson", "compile", "-C", self.build], check=True, stdout=subprocess.DEVNULL)
@@ -101,6 +101,9 @@ class Bench:
         if not os.path.exists(os.path.join(self.folder, "node_modules", "onnxruntime-node")):
             # Its install script fetches GPU libraries; the one for CPUs is in the package.
             subprocess.run(["npm", "install", "--ignore-scripts", "--prefix", self.folder, ONNXRUNTIME], check=True)
+
+    def prepare(self):
+        self.build_all()
         values = np.random.default_rng(1).normal(0, 1, (1, 3, SIDE, SIDE)).astype(np.float32)
         values.tofile(self.path("input.f32"))
         self.export(torch.from_numpy(values))

@@ -2,10 +2,12 @@
 /*
  * gradcam's side of bench/compare.py: explains one tensor again and again.
  *
- *   bench_explain MODEL INPUT.f32 MAP.f32 THREADS
+ *   bench_explain MODEL INPUT.f32 MAP.f32 THREADS [TARGET]
  *
- * Writes the map of INPUT (raw, at the layer's resolution) to MAP.f32 and prints "ready". Then each
- * line of standard input is a number of runs; each is answered by a line with as many times in ms.
+ * Where the model leaves the size of its input free, that of INPUT decides (a square, three
+ * channels). Writes the map of INPUT (raw, at the layer's resolution) to MAP.f32 and prints
+ * "ready". Then each line of standard input is a number of runs; each is answered by a line with as
+ * many times in ms.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@ typedef struct worker {
     gradcam_explainer *explainer;
     gradcam_explanation *explanation;
     float *tensor;
+    size_t count;
+    gradcam_target target; /* without a text: the predicted class */
 } worker;
 
 static double now_ms(void)
@@ -30,26 +34,53 @@ static double now_ms(void)
 static gradcam_status explain(worker *w, gradcam_error *error)
 {
     const gradcam_input_info *const input = gradcam_explainer_input(w->explainer);
+    gradcam_input given = {.tensor = w->tensor, .rank = input->rank};
+    gradcam_request request;
+    for (int i = 0; i < input->rank; i++)
+        given.dims[i] = input->dims[i];
+    gradcam_request_init(&request);
+    request.targets = &w->target;
+    request.target_count = w->target.text != NULL ? 1 : 0;
     gradcam_explanation_destroy(&w->explanation);
-    return gradcam_explain_tensor(w->explainer, w->tensor, input->rank, input->dims, NULL, 0, 0,
-                                  NULL, 0, &w->explanation, error);
+    return gradcam_explain(w->explainer, &given, &request, &w->explanation, error);
 }
 
 static int read_tensor(worker *w, const char *path)
+{
+    FILE *const file = fopen(path, "rb");
+    long bytes = -1;
+    if (file != NULL && fseek(file, 0, SEEK_END) == 0)
+        bytes = ftell(file);
+    const size_t count = bytes < 0 ? 0 : (size_t)bytes / sizeof *w->tensor;
+    w->tensor = malloc((count + 1) * sizeof *w->tensor);
+    w->count = count;
+    const int is_read = w->tensor != NULL && count > 0 && fseek(file, 0, SEEK_SET) == 0 &&
+                        fread(w->tensor, sizeof *w->tensor, count, file) == count;
+    if (file != NULL)
+        fclose(file);
+    if (!is_read)
+        fprintf(stderr, "%s: cannot be read, or is empty\n", path);
+    return is_read;
+}
+
+/* The side of a square picture of three channels that has so many values, or 0. */
+static int side_of(size_t count)
+{
+    int side = 1;
+    while ((size_t)side * (size_t)side * 3 < count)
+        side++;
+    return (size_t)side * (size_t)side * 3 == count ? side : 0;
+}
+
+static int fits(const worker *w)
 {
     const gradcam_input_info *const input = gradcam_explainer_input(w->explainer);
     size_t count = 1;
     for (int i = 0; i < input->rank; i++)
         count *= (size_t)input->dims[i];
-    w->tensor = malloc(count * sizeof *w->tensor);
-    FILE *const file = fopen(path, "rb");
-    const int is_read = w->tensor != NULL && file != NULL &&
-                        fread(w->tensor, sizeof *w->tensor, count, file) == count;
-    if (file != NULL)
-        fclose(file);
-    if (!is_read)
-        fprintf(stderr, "%s: cannot be read, or is shorter than the input of the model\n", path);
-    return is_read;
+    if (count != w->count)
+        fprintf(stderr, "the input has %zu values, the model takes %zu\n", w->count, count);
+    return count == w->count;
 }
 
 static int write_map(const worker *w, const char *path)
@@ -87,13 +118,16 @@ static gradcam_status work(worker *w, char **argv, gradcam_error *error)
     gradcam_explainer_options options;
     gradcam_explainer_options_init(&options);
     options.threads = atoi(argv[4]);
+    if (!read_tensor(w, argv[2]))
+        return GRADCAM_ERROR_FILE;
+    options.width = options.height = side_of(w->count);
     gradcam_status status = gradcam_model_load(&w->model, argv[1], NULL, error);
     if (status == GRADCAM_OK)
         status = gradcam_explainer_create(&w->explainer, w->model, &options, error);
     if (status != GRADCAM_OK)
         return status;
-    if (!read_tensor(w, argv[2]))
-        return GRADCAM_ERROR_FILE;
+    if (!fits(w))
+        return GRADCAM_ERROR_SHAPE;
     status = explain(w, error);
     if (status != GRADCAM_OK)
         return status;
@@ -106,12 +140,12 @@ static gradcam_status work(worker *w, char **argv, gradcam_error *error)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: %s MODEL INPUT.f32 MAP.f32 THREADS\n", argv[0]);
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: %s MODEL INPUT.f32 MAP.f32 THREADS [TARGET]\n", argv[0]);
         return GRADCAM_ERROR_ARGUMENT;
     }
     gradcam_error error = {.message = ""};
-    worker w = {.model = NULL};
+    worker w = {.target = {.text = argv[5]}};
     const gradcam_status status = work(&w, argv, &error);
     if (status != GRADCAM_OK)
         fprintf(stderr, "%s\n", error.message);

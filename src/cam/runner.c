@@ -227,8 +227,9 @@ void gc_runner_forget(gc_runner *runner)
 static gradcam_status run_forward(gc_runner *r, const float *input, gradcam_error *error)
 {
     for (int i = 0; i < r->setup.feed_count; i++)
-        memcpy(gc_plan_feed(r->plan, i)->data, i == 0 ? (const void *)input : r->feeds[i].data,
-               gc_tensor_bytes(&r->feeds[i]));
+        gc_copy_bytes(gc_plan_feed(r->plan, i)->data,
+                      i == 0 ? (const void *)input : r->feeds[i].data,
+                      gc_tensor_bytes(&r->feeds[i]));
     r->counts.forwards++;
     r->gradient_of = NULL;
     return gc_plan_forward(r->plan, error);
@@ -292,7 +293,7 @@ gradcam_status gc_goal_seed(const gc_goal *goal, const gradcam_tensor *heads, in
         if ((mask >> h & 1u) == 0)
             continue;
         gc_tensor *const to = gc_plan_seed(plan, seed++);
-        memset(to->data, 0, gc_tensor_bytes(to));
+        gc_clear_bytes(to->data, gc_tensor_bytes(to));
         with_gradients[h].gradient = gc_floats(to);
     }
     GC_TRY(goal->evaluate(goal->state, with_gradients, (size_t)count, &score, error));

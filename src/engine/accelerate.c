@@ -237,6 +237,13 @@ static bool describe_gemm(const gc_plan *plan, const gc_node *node, gc_matmul_sp
            c->dims[c->rank - 1] == spec->columns;
 }
 
+/* Inner products with the rows of the weights, as a classifier's: nothing to do but to read them,
+ * which the plain kernel does faster. */
+static bool is_row_by_columns(const gc_matmul_spec *spec)
+{
+    return spec->batch == 1 && spec->rows == 1 && spec->b_strides[1] == 1 && spec->columns > 1;
+}
+
 static gradcam_status matmul(gc_plan *plan, int node, bool *taken, gradcam_error *error)
 {
     const gc_node *const n = &plan->graph->nodes[node];
@@ -248,7 +255,7 @@ static gradcam_status matmul(gc_plan *plan, int node, bool *taken, gradcam_error
         strcmp(n->op, "Gemm") == 0
             ? describe_gemm(plan, n, &spec)
             : describe_matmul(&values[n->inputs[0]].type, &values[n->inputs[1]].type, &spec);
-    if (!fits || !gc_dtype_is_float(values[n->outputs[0]].type.dtype))
+    if (!fits || is_row_by_columns(&spec) || !gc_dtype_is_float(values[n->outputs[0]].type.dtype))
         return GRADCAM_OK;
     for (int i = 0; i < n->input_count; i++)
         if (n->inputs[i] != GC_ABSENT)

@@ -26,6 +26,14 @@ static bool is_wanted(const gc_plan *plan, const gc_node *node, int input)
     return v != GC_ABSENT && plan->in_region[v];
 }
 
+static bool wants_any(const gc_plan *plan, const gc_node *node)
+{
+    for (int i = 0; i < node->input_count; i++)
+        if (is_wanted(plan, node, i))
+            return true;
+    return false;
+}
+
 /* ---- Contributions -------------------------------------------------------------------------- */
 
 static gradcam_status add_up(gc_plan *plan, int gradient, int term, gradcam_error *error)
@@ -242,6 +250,26 @@ static gradcam_status finish_results(gc_plan *plan, const back_plan *p, gradcam_
     return GRADCAM_OK;
 }
 
+/* Does the gradient of the value end there, as that of a layer which no other one lies before? */
+static bool is_last_gradient(const gc_plan *plan, int value)
+{
+    const gc_graph *const g = plan->graph;
+    for (int n = 0; n < g->node_count; n++)
+        for (int o = 0; o < g->nodes[n].output_count; o++)
+            if (g->nodes[n].outputs[o] == value)
+                return !wants_any(plan, &g->nodes[n]);
+    return true;
+}
+
+/* A last gradient is handed out row-major: where no activation is read, it is made so. */
+static gc_layout backward_layout(const gc_plan *plan, const gc_op *op, const gc_node *node)
+{
+    const bool reads = (op->backward_reads & (GC_READS_INPUTS | GC_READS_OUTPUTS)) != 0;
+    if (op->layouts == GC_OP_SPATIAL && !reads && is_last_gradient(plan, node->inputs[0]))
+        return GC_LAYOUT_PLAIN;
+    return gc_choose_layout(plan, op, node);
+}
+
 /* A view's gradient is the gradient's view. */
 static gradcam_status view_backward(gc_plan *plan, const gc_node *node, gradcam_error *error)
 {
@@ -265,7 +293,7 @@ static gradcam_status plain_backward(gc_plan *plan, const gc_node *node, gradcam
         "layer",
         gc_node_text(plan->graph, node, text));
     p.count = 2 * (node->input_count + node->output_count);
-    p.layout = gc_choose_layout(plan, p.op, node);
+    p.layout = backward_layout(plan, p.op, node);
     GC_TRY(gc_arena_new(plan->arena, &p.operands, (size_t)p.count, sizeof *p.operands, error));
     GC_TRY(gc_arena_new(plan->arena, &p.slots, (size_t)p.count, sizeof *p.slots, error));
     GC_TRY(settle_reads(plan, &p, error));
@@ -281,14 +309,6 @@ static bool has_gradient(const gc_plan *plan, const gc_node *node)
     for (int o = 0; o < node->output_count; o++)
         if (node->outputs[o] != GC_ABSENT &&
             plan->items[gc_gradient_item(plan, node->outputs[o])].exists)
-            return true;
-    return false;
-}
-
-static bool wants_any(const gc_plan *plan, const gc_node *node)
-{
-    for (int i = 0; i < node->input_count; i++)
-        if (is_wanted(plan, node, i))
             return true;
     return false;
 }

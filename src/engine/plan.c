@@ -351,7 +351,7 @@ static gradcam_status run_step(const gc_plan *plan, gc_step *step, gradcam_error
         add(step);
         return GRADCAM_OK;
     case GC_STEP_ZERO:
-        memset(step->tensors[0].data, 0, gc_tensor_bytes(&step->tensors[0]));
+        gc_clear_bytes(step->tensors[0].data, gc_tensor_bytes(&step->tensors[0]));
         return GRADCAM_OK;
     case GC_STEP_GUIDE:
         guide(plan, step);

@@ -7,6 +7,8 @@
  */
 #include "ops/gemm.h"
 
+#include <string.h>
+
 enum { ROWS = 4, PANEL = 8, SLICE = 256, BAND = 64, PARALLEL_PRODUCTS = 1 << 16 };
 
 typedef struct operand {
@@ -109,35 +111,83 @@ static void scale(const product *p)
 
 /* ---- One row: bound by reading B once ------------------------------------------------------- */
 
-enum { COLUMNS = 512 }; /* of the result that one task makes; they stay in the first cache */
+/* Columns of the result that one task makes at most: its sums stay in the first cache, and what it
+ * reads of a row of B is long enough to be fetched ahead. */
+enum { COLUMNS = 4096, TOGETHER = 4 };
+
+static void add_row(float *restrict sum, const float *b, float factor, int64_t width)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < width; j++)
+        sum[j] += factor * b[j];
+}
+
+static void add_four_rows(float *restrict sum, const float *const b[TOGETHER],
+                          const float factors[TOGETHER], int64_t width)
+{
+    const float *const b0 = b[0], *const b1 = b[1], *const b2 = b[2], *const b3 = b[3];
+    const float f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3];
+#pragma omp simd
+    for (int64_t j = 0; j < width; j++)
+        sum[j] += (f0 * b0[j] + f1 * b1[j]) + (f2 * b2[j] + f3 * b3[j]);
+}
 
 /* Rows of B are contiguous: adds up those whose factor is not 0. The gradient of one class score is
  * a row with a single 1, and behind a Relu about half of it is 0. */
 static void add_rows(const product *p, int64_t j0, int64_t width)
 {
-    float sum[COLUMNS] = {0};
+    float sum[COLUMNS], factors[TOGETHER];
+    const float *rows[TOGETHER];
+    int waiting = 0;
+    memset(sum, 0, (size_t)width * sizeof *sum);
     for (int64_t k = 0; k < p->k; k++) {
         const float factor = p->a.data[k * p->a.column];
-        const float *const b = p->b.data + k * p->b.row + j0;
         if (factor == 0.0f)
             continue;
-#pragma omp simd
-        for (int64_t j = 0; j < width; j++)
-            sum[j] += factor * b[j];
+        factors[waiting] = factor;
+        rows[waiting++] = p->b.data + k * p->b.row + j0;
+        if (waiting == TOGETHER) {
+            add_four_rows(sum, rows, factors, width);
+            waiting = 0;
+        }
     }
+    for (int i = 0; i < waiting; i++)
+        add_row(sum, rows[i], factors[i], width);
     for (int64_t j = 0; j < width; j++)
         p->c[j0 + j] = p->alpha * sum[j] + (p->beta == 0.0f ? 0.0f : p->beta * p->c[j0 + j]);
+}
+
+/* Tasks of equal width, some for each thread. */
+static int64_t columns_of_task(int64_t n)
+{
+    enum { ALIKE = 4, LINE = 16 };
+    const int64_t tasks = ((n + COLUMNS - 1) / COLUMNS + ALIKE - 1) / ALIKE * ALIKE;
+    return ((n + tasks - 1) / tasks + LINE - 1) / LINE * LINE;
+}
+
+/* As many sums side by side as hide that an addition waits for the one before. */
+static float inner_product(const float *a, const float *b, int64_t count)
+{
+    enum { SUMS = 32 };
+    float sums[SUMS] = {0}, sum = 0.0f;
+    const int64_t whole = count / SUMS * SUMS;
+    for (int64_t k = 0; k < whole; k += SUMS)
+#pragma omp simd
+        for (int i = 0; i < SUMS; i++)
+            sums[i] += a[k + i] * b[k + i];
+    for (int64_t k = whole; k < count; k++)
+        sum += a[k] * b[k];
+    for (int half = SUMS / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            sums[i] += sums[i + half];
+    return sum + sums[0];
 }
 
 /* Columns of B are contiguous: one inner product each. */
 static void multiply_columns(const product *p, int64_t j0, int64_t width)
 {
     for (int64_t j = j0; j < j0 + width; j++) {
-        const float *const b = p->b.data + j * p->b.column, *const a = p->a.data;
-        float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t k = 0; k < p->k; k++)
-            sum += a[k] * b[k];
+        const float sum = inner_product(p->a.data, p->b.data + j * p->b.column, p->k);
         p->c[j] = p->alpha * sum + (p->beta == 0.0f ? 0.0f : p->beta * p->c[j]);
     }
 }
@@ -148,7 +198,8 @@ static bool multiply_row(const product *p)
     const bool by_columns = p->b.row == 1 && p->a.column == 1;
     if (p->m != 1 || (p->b.column != 1 && !by_columns))
         return false;
-    const int64_t step = p->b.column == 1 ? COLUMNS : 16, tasks = (p->n + step - 1) / step;
+    const int64_t step = p->b.column == 1 ? columns_of_task(p->n) : 16,
+                  tasks = (p->n + step - 1) / step;
 #pragma omp parallel for schedule(static) if (p->n * p->k > PARALLEL_PRODUCTS)
     for (int64_t task = 0; task < tasks; task++) {
         const int64_t j0 = task * step, width = least(step, p->n - j0);

@@ -104,6 +104,12 @@ static gradcam_status forward_average(const gc_call *call)
     return GRADCAM_OK;
 }
 
+static void fill(float *to, int64_t count, float value)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = value;
+}
+
 static gradcam_status backward_average(const gc_call *call, const gc_tensor *const *output_grads,
                                        gc_tensor *const *input_grads)
 {
@@ -114,9 +120,12 @@ static gradcam_status backward_average(const gc_call *call, const gc_tensor *con
     const float scale = 1.0f / (float)v.spatial;
 #pragma omp parallel for schedule(static) if (is_large(v))
     for (int64_t o = 0; o < v.outer; o++)
-        for (int64_t s = 0; s < v.spatial; s++)
-            for (int64_t i = 0; i < v.inner; i++)
-                gx[(o * v.spatial + s) * v.inner + i] = gy[o * v.inner + i] * scale;
+        if (v.inner == 1)
+            fill(gx + o * v.spatial, v.spatial, gy[o] * scale);
+        else
+            for (int64_t s = 0; s < v.spatial; s++)
+                for (int64_t i = 0; i < v.inner; i++)
+                    gx[(o * v.spatial + s) * v.inner + i] = gy[o * v.inner + i] * scale;
     return GRADCAM_OK;
 }
 

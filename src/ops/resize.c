@@ -4,8 +4,9 @@
  *
  * The filters are products over axes, so each axis has a table of taps (resize_taps.c), rebuilt in
  * scratch at every call, which costs little beside the picture. The tensor is seen as outer x a x b
- * x c x inner, where a, b, c hold every axis that changes. The gradient is the transpose: same
- * tables, same loops, the assignment turned round.
+ * x c x inner, where a, b, c hold every axis that changes. Rows of inputs are brought to the new
+ * extent of c first; a row of outputs is then a weighted sum of whole rows. The gradient is the
+ * transpose: same tables, the two passes in the other order.
  */
 #include "ops/resize.h"
 
@@ -14,7 +15,7 @@
 
 #include "ops/check.h"
 
-enum { AXES = 3 };
+enum { AXES = 3, PIECE = 256 };
 
 typedef struct table {
     gc_resize_axis axis;
@@ -220,6 +221,12 @@ static gradcam_status infer(const gc_call *call)
 
 /* ---- Values ---- */
 
+/* Elements between the two passes: rows of inputs, as wide as those of outputs. */
+static int64_t between_count(const resize *r)
+{
+    return r->outer * r->axes[0].in * r->axes[1].in * r->axes[2].out * r->inner;
+}
+
 static size_t scratch(const gc_call *call)
 {
     resize r;
@@ -229,10 +236,19 @@ static size_t scratch(const gc_call *call)
         return 0;
     for (int a = 0; a < AXES; a++)
         entries += (size_t)(r.axes[a].out * r.axes[a].taps);
-    return entries * (sizeof(int64_t) + sizeof(float));
+    return entries * (sizeof(int64_t) + sizeof(float)) + (size_t)between_count(&r) * sizeof(float);
 }
 
-static void make_tables(const gc_call *call, const resize *r, table tables[AXES])
+/* What both directions walk over. */
+typedef struct walk {
+    table t[AXES];
+    int64_t outer, inner;
+    int64_t in_rows, out_rows; /* of a block */
+    int64_t in_row, out_row;   /* elements */
+    float *between;            /* outer x in_rows x out_row */
+} walk;
+
+static void begin(const gc_call *call, const resize *r, walk *w)
 {
     int64_t entries = 0;
     for (int a = 0; a < AXES; a++)
@@ -241,7 +257,7 @@ static void make_tables(const gc_call *call, const resize *r, table tables[AXES]
     float *weight = (float *)(index + entries);
     for (int a = 0; a < AXES; a++) {
         const gc_resize_axis *const axis = &r->axes[a];
-        tables[a] = (table){*axis, index, weight};
+        w->t[a] = (table){*axis, index, weight};
         if (is_changed(axis))
             gc_resize_fill_taps(&r->rule, axis, index, weight);
         for (int64_t o = 0; o < axis->out && !is_changed(axis); o++) {
@@ -251,6 +267,18 @@ static void make_tables(const gc_call *call, const resize *r, table tables[AXES]
         index += axis->out * axis->taps;
         weight += axis->out * axis->taps;
     }
+    w->outer = r->outer;
+    w->inner = r->inner;
+    w->in_rows = r->axes[0].in * r->axes[1].in;
+    w->out_rows = r->axes[0].out * r->axes[1].out;
+    w->in_row = r->axes[2].in * r->inner;
+    w->out_row = r->axes[2].out * r->inner;
+    w->between = weight;
+}
+
+static bool is_parallel(const walk *w)
+{
+    return w->outer * w->out_rows * w->out_row > GC_PARALLEL_ELEMENTS;
 }
 
 static bool is_outside(const table *t, int64_t o)
@@ -258,88 +286,143 @@ static bool is_outside(const table *t, int64_t o)
     return t->index[o * t->axis.taps] < 0;
 }
 
-/* One row of outputs from one row of inputs (`to_input`: the reverse), under a common weight. */
-static void apply_row(const table *t, int64_t inner, float weight, float *x, float *y,
-                      bool to_input)
+static void add_scaled(float *to, float weight, const float *from, int64_t count)
 {
+#pragma omp simd
+    for (int64_t i = 0; i < count; i++)
+        to[i] += weight * from[i];
+}
+
+/* A row of inputs made as wide as one of outputs. */
+static void widen(const table *t, int64_t inner, const float *x, float *to)
+{
+    memset(to, 0, (size_t)(t->axis.out * inner) * sizeof *to);
     for (int64_t o = 0; o < t->axis.out; o++)
         for (int64_t k = o * t->axis.taps; k < (o + 1) * t->axis.taps; k++) {
-            const float w = weight * t->weight[k];
-            if (w == 0.0f)
+            if (t->weight[k] == 0.0f) /* and perhaps an infinity there */
                 continue;
-            float *const from = x + t->index[k] * inner, *const to = y + o * inner;
             for (int64_t i = 0; i < inner; i++)
-                if (to_input)
-                    from[i] += w * to[i];
-                else
-                    to[i] += w * from[i];
+                to[o * inner + i] += t->weight[k] * x[t->index[k] * inner + i];
         }
 }
 
-/* All rows of inputs that output row (a, b) of a block x -> y draws on. */
-static void apply_rows(const table t[AXES], int64_t inner, int64_t a, int64_t b, float *x, float *y,
-                       bool to_input)
+/* The gradient of that. */
+static void narrow(const table *t, int64_t inner, const float *from, float *gx)
 {
-    const int64_t in_row = t[2].axis.in * inner, out_row = t[2].axis.out * inner;
-    float *const row = y + (a * t[1].axis.out + b) * out_row;
-    for (int64_t k = a * t[0].axis.taps; k < (a + 1) * t[0].axis.taps; k++)
-        for (int64_t l = b * t[1].axis.taps; l < (b + 1) * t[1].axis.taps; l++) {
-            const float weight = t[0].weight[k] * t[1].weight[l];
-            if (weight != 0.0f)
-                apply_row(&t[2], inner, weight,
-                          x + (t[0].index[k] * t[1].axis.in + t[1].index[l]) * in_row, row,
-                          to_input);
+    memset(gx, 0, (size_t)(t->axis.in * inner) * sizeof *gx);
+    for (int64_t o = 0; o < t->axis.out; o++)
+        for (int64_t k = o * t->axis.taps; k < (o + 1) * t->axis.taps; k++) {
+            if (t->weight[k] == 0.0f)
+                continue;
+            for (int64_t i = 0; i < inner; i++)
+                gx[t->index[k] * inner + i] += t->weight[k] * from[o * inner + i];
         }
 }
 
-/* The start value of output row (a, b): 0, or the extrapolation value outside the input. */
-static void start_row(const table t[AXES], int64_t inner, int64_t a, int64_t b, float value,
-                      float *row)
+/* Piece [first, first + count) of output row `row` of a block, as a sum of the rows between or,
+ * `reverse`, what it adds to them. */
+static void mix(const walk *w, int64_t outer, int64_t row, int64_t first, int64_t count, float *y,
+                bool reverse)
 {
-    const bool is_all = is_outside(&t[0], a) || is_outside(&t[1], b);
+    const table *const a = &w->t[0], *const b = &w->t[1];
+    const int64_t at_a = row / b->axis.out * a->axis.taps, at_b = row % b->axis.out * b->axis.taps;
+    for (int64_t k = at_a; k < at_a + a->axis.taps; k++)
+        for (int64_t l = at_b; l < at_b + b->axis.taps; l++) {
+            const float weight = a->weight[k] * b->weight[l];
+            if (weight == 0.0f)
+                continue;
+            const int64_t from = outer * w->in_rows + a->index[k] * b->axis.in + b->index[l];
+            float *const between = w->between + from * w->out_row + first;
+            if (reverse)
+                add_scaled(between, weight, y + first, count);
+            else
+                add_scaled(y + first, weight, between, count);
+        }
+}
+
+/* What lies outside the input has a value of its own. */
+static void fill_outside(const walk *w, int64_t row, float value, float *y)
+{
+    const table *const t = w->t;
+    const bool is_all =
+        is_outside(&t[0], row / t[1].axis.out) || is_outside(&t[1], row % t[1].axis.out);
     for (int64_t o = 0; o < t[2].axis.out; o++)
-        for (int64_t i = 0; i < inner; i++)
-            row[o * inner + i] = is_all || is_outside(&t[2], o) ? value : 0.0f;
+        for (int64_t i = 0; i < w->inner && (is_all || is_outside(&t[2], o)); i++)
+            y[o * w->inner + i] = value;
 }
 
 static gradcam_status forward(const gc_call *call)
 {
     resize r;
-    table t[AXES];
+    walk w;
     int64_t dims[GC_MAX_RANK];
     GC_TRY(resolve(call, &r, dims));
-    make_tables(call, &r, t);
+    begin(call, &r, &w);
     const float value = gc_attr_float(call->node, "extrapolation_value", 0.0f);
-    const int64_t rows = t[0].axis.out * t[1].axis.out, row = t[2].axis.out * r.inner;
-    const int64_t block = t[0].axis.in * t[1].axis.in * t[2].axis.in * r.inner;
-#pragma omp parallel for schedule(static) if (r.outer * rows * row > GC_PARALLEL_ELEMENTS)
-    for (int64_t i = 0; i < r.outer * rows; i++) {
-        const int64_t outer = i / rows, a = i % rows / t[1].axis.out, b = i % t[1].axis.out;
-        float *const y = gc_floats(call->outputs[0]) + outer * rows * row;
-        start_row(t, r.inner, a, b, value, y + (a * t[1].axis.out + b) * row);
-        apply_rows(t, r.inner, a, b, gc_floats(call->inputs[0]) + outer * block, y, false);
+    const bool may_leave = r.rule.coordinate == GC_RESIZE_TF_CROP_AND_RESIZE;
+    const float *const x = gc_floats(call->inputs[0]);
+    float *const y = gc_floats(call->outputs[0]);
+#pragma omp parallel if (is_parallel(&w))
+    {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < w.outer * w.in_rows; i++)
+            widen(&w.t[2], w.inner, x + i * w.in_row, w.between + i * w.out_row);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < w.outer * w.out_rows; i++) {
+            const int64_t outer = i / w.out_rows, row = i % w.out_rows;
+            float *const to = y + i * w.out_row;
+            memset(to, 0, (size_t)w.out_row * sizeof *to);
+            mix(&w, outer, row, 0, w.out_row, to, false);
+            if (may_leave)
+                fill_outside(&w, row, value, to);
+        }
     }
     return GRADCAM_OK;
+}
+
+/* As gradients of a class of a map of classes are in all channels but its own. */
+static bool is_zero(const float *values, int64_t count)
+{
+    int differ = 0;
+    for (int64_t i = 0; i < count; i++)
+        differ |= values[i] != 0.0f;
+    return differ == 0;
+}
+
+/* Pieces of rows are independent of each other, so that one block keeps all threads busy, and the
+ * rows between stay in the cache. */
+static void collect(const walk *w, int64_t outer, int64_t first, float *gy)
+{
+    const int64_t left = w->out_row - first, count = left < PIECE ? left : PIECE;
+    for (int64_t row = 0; row < w->in_rows; row++)
+        memset(w->between + (outer * w->in_rows + row) * w->out_row + first, 0,
+               (size_t)count * sizeof *gy);
+    for (int64_t row = 0; row < w->out_rows; row++) {
+        float *const from = gy + (outer * w->out_rows + row) * w->out_row;
+        if (!is_zero(from + first, count))
+            mix(w, outer, row, first, count, from, true);
+    }
 }
 
 static gradcam_status backward(const gc_call *call, const gc_tensor *const *output_grads,
                                gc_tensor *const *input_grads)
 {
     resize r;
-    table t[AXES];
+    walk w;
     int64_t dims[GC_MAX_RANK];
     GC_TRY(gc_op_check_first_grad(call, input_grads));
     GC_TRY(resolve(call, &r, dims));
-    make_tables(call, &r, t);
-    const int64_t rows = t[0].axis.out * t[1].axis.out, row = t[2].axis.out * r.inner;
-    const int64_t block = t[0].axis.in * t[1].axis.in * t[2].axis.in * r.inner;
-#pragma omp parallel for schedule(static) if (r.outer * rows * row > GC_PARALLEL_ELEMENTS)
-    for (int64_t outer = 0; outer < r.outer; outer++) {
-        float *const gx = gc_floats(input_grads[0]) + outer * block;
-        memset(gx, 0, (size_t)block * sizeof *gx);
-        for (int64_t i = 0; i < rows; i++)
-            apply_rows(t, r.inner, i / t[1].axis.out, i % t[1].axis.out, gx,
-                       gc_floats(output_grads[0]) + outer * rows * row, true);
+    begin(call, &r, &w);
+    const int64_t pieces = (w.out_row + PIECE - 1) / PIECE;
+    float *const gy = gc_floats(output_grads[0]), *const gx = gc_floats(input_grads[0]);
+#pragma omp parallel if (is_parallel(&w))
+    {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < w.outer * pieces; i++)
+            collect(&w, i / pieces, i % pieces * PIECE, gy);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < w.outer * w.in_rows; i++)
+            narrow(&w.t[2], w.inner, w.between + i * w.out_row, gx + i * w.in_row);
     }
     return GRADCAM_OK;
 }

@@ -185,36 +185,73 @@ static float row_maximum(const float *row, int count)
     return most;
 }
 
-/* Interpolation gives nothing above the cells it lies between, but for rounding. */
-static bool may_exceed(const float *map, int map_width, gc_tap down, float best)
+/* Nothing in a row of the picture is above this: interpolation stays between the cells, but for
+ * rounding; what the network does not see counts as 0. */
+static float row_bound(const float *map, int map_width, gc_tap down)
 {
+    if (down.low < 0)
+        return 0.0f;
     const float *const row = map + (size_t)down.low * (size_t)map_width;
     const float low = row_maximum(row, map_width);
     const float high = row_maximum(row + (size_t)down.step * (size_t)map_width, map_width);
-    const float most = low > high ? low : high;
-    return most + 1e-5f * fabsf(most) > best;
+    const float most = low + (high - low) * down.weight + 1e-5f * (fabsf(low) + fabsf(high));
+    return most > 0.0f ? most : 0.0f;
+}
+
+/* The largest value of a row of the picture, and the first column that has it. */
+static float row_peak(const gc_view *v, const float *map, int map_width, const gc_tap *across,
+                      gc_tap down, int *x)
+{
+    float most = -INFINITY;
+    *x = 0;
+    for (int i = 0; i < v->picture_width; i++) {
+        const bool is_seen = down.low >= 0 && across[i].low >= 0;
+        const float here = is_seen ? gc_tap_sample(map, map_width, across[i], down) : 0.0f;
+        if (here > most) {
+            most = here;
+            *x = i;
+        }
+    }
+    return most;
+}
+
+/* The peak of the most promising row: the rows that cannot reach it need no look. */
+static float promising_peak(const gc_view *v, const float *map, int map_width, int map_height,
+                            const gc_tap *across)
+{
+    float most = -INFINITY;
+    gc_tap best = {-1, 0, 0.0f};
+    int x = 0;
+    for (int row = 0; row < v->picture_height; row++) {
+        const gc_tap down = locate_row(v, row, map_height);
+        const float bound = row_bound(map, map_width, down);
+        if (bound > most) {
+            most = bound;
+            best = down;
+        }
+    }
+    return row_peak(v, map, map_width, across, best, &x);
 }
 
 gradcam_status gc_view_peak(const gc_view *view, const float *map, int map_width, int map_height,
                             int *x, int *y, float *value, gradcam_error *error)
 {
-    const gc_view *const v = view;
     gc_tap *across = NULL;
-    GC_TRY(locate_columns(v, map_width, &across, error));
+    GC_TRY(locate_columns(view, map_width, &across, error));
+    const float reached = promising_peak(view, map, map_width, map_height, across);
     *x = *y = 0;
     *value = -INFINITY;
-    for (int row = 0; row < v->picture_height; row++) {
-        const gc_tap down = locate_row(v, row, map_height);
-        if (down.low >= 0 && *value >= 0.0f && !may_exceed(map, map_width, down, *value))
+    for (int row = 0; row < view->picture_height; row++) {
+        const gc_tap down = locate_row(view, row, map_height);
+        const float bound = row_bound(map, map_width, down);
+        int column = 0;
+        if (bound < reached || (*value >= 0.0f && bound <= *value))
             continue;
-        for (int i = 0; i < v->picture_width; i++) {
-            const bool is_seen = down.low >= 0 && across[i].low >= 0;
-            const float here = is_seen ? gc_tap_sample(map, map_width, across[i], down) : 0.0f;
-            if (here > *value) {
-                *value = here;
-                *x = i;
-                *y = row;
-            }
+        const float here = row_peak(view, map, map_width, across, down, &column);
+        if (here > *value) {
+            *value = here;
+            *x = column;
+            *y = row;
         }
     }
     gc_free(across);
