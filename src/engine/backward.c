@@ -253,12 +253,8 @@ static gradcam_status finish_results(gc_plan *plan, const back_plan *p, gradcam_
 /* Does the gradient of the value end there, as that of a layer which no other one lies before? */
 static bool is_last_gradient(const gc_plan *plan, int value)
 {
-    const gc_graph *const g = plan->graph;
-    for (int n = 0; n < g->node_count; n++)
-        for (int o = 0; o < g->nodes[n].output_count; o++)
-            if (g->nodes[n].outputs[o] == value)
-                return !wants_any(plan, &g->nodes[n]);
-    return true;
+    const int producer = plan->graph->values[value].producer;
+    return producer < 0 || !wants_any(plan, &plan->graph->nodes[producer]);
 }
 
 /* A last gradient is handed out row-major: where no activation is read, it is made so. */
