@@ -13,6 +13,9 @@
 /* What a thread reads at once. */
 enum { PIECE = 1 << 20 };
 
+/* No errno is this. */
+enum { SHORTER = 1 << 20 };
+
 struct gc_store {
     int number;
     atomic_int holds;
@@ -77,21 +80,20 @@ uint64_t gc_store_size(const gc_store *store)
     return (uint64_t)store->info.st_size;
 }
 
-static gradcam_status read_piece(int number, uint8_t *out, size_t size, uint64_t offset,
-                                 gradcam_error *error)
+/* 0, errno, or SHORTER. */
+static int read_piece(int number, uint8_t *out, size_t size, uint64_t offset)
 {
     while (size > 0) {
         const ssize_t got = pread(number, out, size, (off_t)offset);
         if (got < 0 && errno == EINTR)
             continue;
-        GC_FAIL_IF(got < 0, error, GRADCAM_ERROR_FILE, "%s", strerror(errno));
-        GC_FAIL_IF(got == 0, error, GRADCAM_ERROR_FILE,
-                   "the file became shorter while it was read");
+        if (got <= 0)
+            return got < 0 ? errno : SHORTER;
         out += got;
         offset += (uint64_t)got;
         size -= (size_t)got;
     }
-    return GRADCAM_OK;
+    return 0;
 }
 
 /* On all threads, since the first touch of a page costs more than the copy. */
@@ -99,20 +101,18 @@ gradcam_status gc_store_read(const gc_store *store, void *out, size_t size, uint
                              gradcam_error *error)
 {
     const size_t pieces = (size + PIECE - 1) / PIECE;
-    gradcam_error failure = {.status = GRADCAM_OK};
-#pragma omp parallel for schedule(static) if (pieces > 1)
+    int reason = 0;
+#pragma omp parallel for reduction(max : reason) schedule(static) if (pieces > 1)
     for (size_t i = 0; i < pieces; i++) {
-        gradcam_error local = {.status = GRADCAM_OK};
         const size_t first = i * PIECE, length = size - first < PIECE ? size - first : PIECE;
-        if (read_piece(store->number, (uint8_t *)out + first, length, offset + first, &local) ==
-            GRADCAM_OK)
-            continue;
-#pragma omp critical(gc_store_read)
-        failure = local;
+        const int failed =
+            read_piece(store->number, (uint8_t *)out + first, length, offset + first);
+        reason = failed > reason ? failed : reason;
     }
-    if (failure.status != GRADCAM_OK && error != NULL)
-        *error = failure;
-    return failure.status;
+    GC_FAIL_IF(reason == SHORTER, error, GRADCAM_ERROR_FILE,
+               "the file became shorter while it was read");
+    GC_FAIL_IF(reason != 0, error, GRADCAM_ERROR_FILE, "%s", strerror(reason));
+    return GRADCAM_OK;
 }
 
 gradcam_status gc_store_check(const gc_store *store, gradcam_error *error)
