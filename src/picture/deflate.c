@@ -20,7 +20,7 @@ enum {
 
 typedef struct code {
     uint32_t bits;
-    int count;
+    unsigned count;
 } code;
 
 /* ---- Checksum ------------------------------------------------------------------------------- */
@@ -65,6 +65,12 @@ static size_t find_tokens(const uint8_t *bytes, size_t size, uint16_t *tokens)
 {
     size_t count = 0;
     for (size_t at = 0; at < size;) {
+        /* A run that begins at one of the next eight bytes holds the last two of them. */
+        if (at + WORTH <= size && bytes[at + WORTH - 2] != bytes[at + WORTH - 1]) {
+            for (int i = 0; i < WORTH; i++)
+                tokens[count++] = bytes[at++];
+            continue;
+        }
         const size_t run = run_length(bytes, at, size);
         tokens[count++] = run > 0 ? (uint16_t)(FIRST_RUN + run - SHORTEST) : bytes[at];
         at += run > 0 ? run : 1;
@@ -89,15 +95,16 @@ static int run_symbol(int length, int *extra_bits, int *extra)
 
 static void count_symbols(const uint16_t *tokens, size_t count, uint32_t uses[SYMBOLS])
 {
-    uint32_t of_tokens[2][TOKENS] = {{0}}; /* two, since equal neighbours would wait for another */
+    uint32_t of_tokens[4][TOKENS] = {{0}}; /* in one, equal neighbours would wait for each other */
     for (size_t i = 0; i < count; i++)
-        of_tokens[i % 2][tokens[i]]++;
+        of_tokens[i % 4][tokens[i]]++;
     memset(uses, 0, SYMBOLS * sizeof *uses);
     for (int t = 0; t < TOKENS; t++) {
         int extra_bits, extra;
         const int symbol =
             t < FIRST_RUN ? t : run_symbol(t - FIRST_RUN + SHORTEST, &extra_bits, &extra);
-        uses[symbol] += of_tokens[0][t] + of_tokens[1][t];
+        for (int i = 0; i < 4; i++)
+            uses[symbol] += of_tokens[i][t];
     }
     uses[END] = 1;
 }
@@ -160,10 +167,10 @@ static void limit_lengths(int lengths[SYMBOLS])
     }
 }
 
-static uint32_t reversed(uint32_t bits, int count)
+static uint32_t reversed(uint32_t bits, unsigned count)
 {
     uint32_t result = 0;
-    for (int i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++)
         result |= (bits >> i & 1u) << (count - 1 - i);
     return result;
 }
@@ -193,22 +200,33 @@ static void make_codes(const uint32_t uses[SYMBOLS], code codes[SYMBOLS])
     limit_lengths(lengths);
     for (int l = LONGEST_CODE, i = 0; l > 0; l--)
         for (int k = 0; k < lengths[l]; k++)
-            codes[leaves[i++].symbol].count = l; /* the rarest ones the longest */
+            codes[leaves[i++].symbol].count = (unsigned)l; /* the rarest ones the longest */
     assign_codes(lengths, codes);
 }
 
 /* ---- Bits ----------------------------------------------------------------------------------- */
 
-static uint8_t *put(gc_deflate *d, code c, uint8_t *out)
+static void add_bits(gc_deflate *d, code c)
 {
     d->bits |= (uint64_t)c.bits << d->bit_count;
     d->bit_count += c.count;
+}
+
+/* Writes whole bytes; up to 56 bits may have been added. */
+static uint8_t *put_bytes(gc_deflate *d, uint8_t *out)
+{
     const uint64_t little = htole64(d->bits);
     memcpy(out, &little, sizeof little);
     out += d->bit_count / 8;
-    d->bits >>= d->bit_count & ~7;
+    d->bits >>= d->bit_count & ~7u;
     d->bit_count &= 7;
     return out;
+}
+
+static uint8_t *put(gc_deflate *d, code c, uint8_t *out)
+{
+    add_bits(d, c);
+    return put_bytes(d, out);
 }
 
 /* The lengths of codes are themselves written in a code of four bits each, which needs no
@@ -224,7 +242,7 @@ static uint8_t *put_head(gc_deflate *d, const code codes[SYMBOLS], bool is_last,
     for (int i = 0; i < LENGTHS; i++) /* the first are those for repetitions */
         out = put(d, (code){i < UNUSED ? 0 : OF_LENGTH, 3}, out);
     for (int s = 0; s < SYMBOLS; s++)
-        out = put(d, (code){reversed((uint32_t)codes[s].count, OF_LENGTH), OF_LENGTH}, out);
+        out = put(d, (code){reversed(codes[s].count, OF_LENGTH), OF_LENGTH}, out);
     for (int s = 0; s < DISTANCES; s++) /* a single one would be an incomplete code */
         out = put(d, (code){reversed(1, OF_LENGTH), OF_LENGTH}, out);
     return out;
@@ -237,7 +255,7 @@ static void make_table(const code codes[SYMBOLS], code table[TOKENS])
     for (int t = FIRST_RUN; t < TOKENS; t++) {
         int extra_bits, extra;
         const code c = codes[run_symbol(t - FIRST_RUN + SHORTEST, &extra_bits, &extra)];
-        table[t] = (code){c.bits | (uint32_t)extra << c.count, c.count + extra_bits + 1};
+        table[t] = (code){c.bits | (uint32_t)extra << c.count, c.count + (unsigned)extra_bits + 1};
     }
 }
 
@@ -245,7 +263,13 @@ static uint8_t *put_tokens(gc_deflate *d, const code table[TOKENS], const uint16
                            size_t count, uint8_t *out)
 {
     gc_deflate local = *d; /* in registers: `out` might be anything */
-    for (size_t i = 0; i < count; i++)
+    size_t i = 0;
+    for (; i + 1 < count; i += 2) { /* at most 21 bits each */
+        add_bits(&local, table[tokens[i]]);
+        add_bits(&local, table[tokens[i + 1]]);
+        out = put_bytes(&local, out);
+    }
+    if (i < count)
         out = put(&local, table[tokens[i]], out);
     *d = local;
     return out;
@@ -253,7 +277,7 @@ static uint8_t *put_tokens(gc_deflate *d, const code table[TOKENS], const uint16
 
 static uint8_t *put_end(gc_deflate *d, uint8_t *out)
 {
-    out = put(d, (code){0, (8 - d->bit_count) % 8}, out);
+    out = put(d, (code){0, -d->bit_count % 8}, out);
     const uint32_t sums[] = {d->sum_of_sums >> 8, d->sum_of_sums & 255, d->sum >> 8, d->sum & 255};
     for (int i = 0; i < 4; i++)
         out = put(d, (code){sums[i], 8}, out);

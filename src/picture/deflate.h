@@ -13,7 +13,7 @@
 
 typedef struct gc_deflate {
     uint64_t bits;             /**< Not yet written, from the lowest on. */
-    int bit_count;             /**< Below 8 between blocks. */
+    unsigned bit_count;        /**< Below 8 between blocks. */
     uint32_t sum, sum_of_sums; /**< Adler-32. */
     bool is_started;
 } gc_deflate;
