@@ -29,6 +29,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 import torch
@@ -172,9 +173,10 @@ class Bench:
         for turn in range(self.options.rounds + 1):
             for batch in self.options.batches:
                 for who, worker in workers.items():
-                    times = worker.ask(f"{batch} 2", 2)  # in the first, caches are the other's
+                    time.sleep(0.2)  # until the other's threads no longer spin in wait for work
+                    times = worker.ask(f"{batch} 3", 3)  # in the first, caches are the other's
                     if turn > 0:
-                        row[who][batch].append(1000 * batch / times[1])
+                        row[who][batch] += [1000 * batch / ms for ms in times[1:]]
         for worker in workers.values():
             worker.close()
         return {who: {batch: statistics.median(rates) for batch, rates in table.items()}
