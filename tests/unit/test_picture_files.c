@@ -318,85 +318,6 @@ static void encoders(void)
     CHECK_OK(gc_picture_write(in_folder("x.jpg"), pixel, 1, 1, 500, &error));
 }
 
-/* Pictures that bring the compressor to its edges: run lengths, codes that would get too long, all
- * bytes alike, no two alike, rows longer than a block. */
-enum { FLAT, NOISE, RUNS, FIBONACCI, RAMP, KINDS };
-
-static uint8_t chance(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (uint8_t)(*state >> 24);
-}
-
-/* How often the residues of a row are 0, 1, 2, ...: as often as makes the longest codes. */
-static uint8_t fibonacci_residue(size_t i)
-{
-    size_t uses = 1, next = 1, end = 1;
-    uint8_t value = 0;
-    for (; i >= end && value < 200; value++) {
-        const size_t sum = uses + next;
-        uses = next;
-        next = sum;
-        end += uses;
-    }
-    return value;
-}
-
-static void paint(int kind, uint8_t *rgb, size_t count)
-{
-    uint32_t state = 1;
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t before = i >= 3 ? rgb[i - 3] : 0;
-        switch (kind) {
-        case FLAT:
-            rgb[i] = 200;
-            break;
-        case NOISE:
-            rgb[i] = chance(&state);
-            break;
-        case RUNS:
-            rgb[i] = chance(&state) < 4 ? chance(&state) : before;
-            break;
-        case FIBONACCI:
-            rgb[i] = (uint8_t)(before + fibonacci_residue(i));
-            break;
-        default:
-            rgb[i] = (uint8_t)(i / 3);
-            break;
-        }
-    }
-}
-
-static void check_png(int kind, int width, int height)
-{
-    const size_t count = 3 * (size_t)width * (size_t)height;
-    const gc_encoder *encoder = NULL;
-    uint8_t *rgb = NULL, *bytes = NULL;
-    size_t size = 0;
-    gc_picture back = {0};
-    CHECK_OK(gc_new_raw(&rgb, count, 1, &error));
-    paint(kind, rgb, count);
-    CHECK_OK(gc_encoder_find(&encoder, "a.png", &error));
-    CHECK_OK(gc_picture_encode(encoder, rgb, width, height, 92, &bytes, &size, &error));
-    CHECK(size <= count + count / 50 + 1000);
-    CHECK(kind != FLAT || count < 100000 || size < count / 100);
-    CHECK_OK(gc_picture_decode(&back, bytes, size, NULL, &error));
-    CHECK(back.width == width && back.height == height && memcmp(back.rgb, rgb, count) == 0);
-    gc_picture_free(&back);
-    gc_free(bytes);
-    gc_free(rgb);
-}
-
-static void png_compression(void)
-{
-    static const int sizes[][2] = {{1, 1},     {2, 1},     {1, 40},    {3, 3},      {85, 1},
-                                   {86, 2},    {87, 3},    {500, 375}, {21840, 1},  {21845, 3},
-                                   {30000, 2}, {257, 260}, {8192, 8},  {1000000, 1}};
-    for (int kind = 0; kind < KINDS; kind++)
-        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-            check_png(kind, sizes[i][0], sizes[i][1]);
-}
-
 static void npy_files(void)
 {
     const float values[6] = {0, 1, 2, 3, 4, -0.5f};
@@ -542,5 +463,5 @@ static void clean_up(void)
 }
 
 TEST_MAIN(make_samples, reads_what_it_writes, truncations, byte_flips, giant_sizes, messages,
-          atomic_writing, killed_writing, encoders, png_compression, npy_files, npy_types,
-          npy_numbers, npy_headers, clean_up)
+          atomic_writing, killed_writing, encoders, npy_files, npy_types, npy_numbers, npy_headers,
+          clean_up)
