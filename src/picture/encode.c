@@ -12,7 +12,6 @@
 #include <webp/encode.h>
 
 #include "base/memory.h"
-#include "picture/deflate.h"
 #include "picture/file.h"
 
 /* A growing buffer; `failed` once memory ran out. */
@@ -52,11 +51,9 @@ static bool sink_add(sink *s, const void *bytes, size_t size)
 /* As in decode_png.c: libpng jumps, and what is touched after setjmp lives here. */
 typedef struct png_session {
     png_structp png;
+    png_infop info;
     jmp_buf jump;
     sink *to;
-    int rows; /* of a block */
-    uint8_t *above, *block, *packed;
-    uint16_t *tokens;
 } png_session;
 
 static void png_failed(png_structp png, png_const_charp text)
@@ -84,91 +81,36 @@ static void png_flushed(png_structp png)
     (void)png;
 }
 
-/* Each byte less what the three around it let expect (Paeth's filter), which on the scale from no
- * filter to all five tried on each row has the smallest files of overlays. `up` is the row above.
- */
-static void filter_row(const uint8_t *row, const uint8_t *up, size_t bytes, uint8_t *to)
-{
-    *to++ = PNG_FILTER_VALUE_PAETH;
-    for (size_t i = 0; i < 3; i++)
-        to[i] = (uint8_t)(row[i] - up[i]);
-    for (size_t i = 3; i < bytes; i++) {
-        const int16_t a = row[i - 3], b = up[i], c = up[i - 3];
-        const int16_t to_a = (int16_t)abs(b - c), to_b = (int16_t)abs(a - c);
-        const int16_t to_c = (int16_t)abs(a + b - 2 * c);
-        const int16_t nearer = to_b <= to_c ? b : c;
-        to[i] = (uint8_t)(row[i] - (to_a <= to_b && to_a <= to_c ? a : nearer));
-    }
-}
-
-/* Rows become blocks of the compressed stream, these chunks of the file. */
-static void write_rows(png_session *s, const canvas *from)
-{
-    const size_t row = 3 * (size_t)from->width, filtered = row + 1;
-    gc_deflate stream = {.sum = 1};
-    for (int y = 0; y < from->height; y += s->rows) {
-        const int count = s->rows < from->height - y ? s->rows : from->height - y;
-        for (int i = 0; i < count; i++) {
-            const uint8_t *const at = from->rgb + row * (size_t)(y + i);
-            filter_row(at, y + i > 0 ? at - row : s->above, row, s->block + filtered * (size_t)i);
-        }
-        const size_t size = gc_deflate_block(&stream, s->block, filtered * (size_t)count,
-                                             y + count == from->height, s->tokens, s->packed);
-        png_write_chunk(s->png, (png_const_bytep) "IDAT", s->packed, size);
-    }
-}
-
-static void write_header(png_session *s, const canvas *from)
-{
-    const png_uint_32 width = (png_uint_32)from->width, height = (png_uint_32)from->height;
-    uint8_t header[13] = {[8] = 8, [9] = PNG_COLOR_TYPE_RGB};
-    png_save_uint_32(header, width);
-    png_save_uint_32(header + 4, height);
-    png_write_sig(s->png);
-    png_write_chunk(s->png, (png_const_bytep) "IHDR", header, sizeof header);
-}
-
 static gradcam_status write_png(png_session *s, const canvas *from)
 {
     if (setjmp(s->jump) != 0)
         return s->to->status;
     png_set_write_fn(s->png, s, png_add, png_flushed);
-    write_header(s, from);
-    write_rows(s, from);
-    png_write_chunk(s->png, (png_const_bytep) "IEND", NULL, 0);
+    png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    /* A photograph of 12 megapixels: 10 % larger than at the default level, a third of the time. */
+    png_set_compression_level(s->png, 3);
+    png_set_IHDR(s->png, s->info, (png_uint_32)from->width, (png_uint_32)from->height, 8,
+                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(s->png, s->info);
+    for (int y = 0; y < from->height; y++)
+        png_write_row(s->png, from->rgb + 3 * (size_t)from->width * (size_t)y);
+    png_write_end(s->png, s->info);
     return GRADCAM_OK;
-}
-
-static gradcam_status new_buffers(png_session *s, const canvas *from)
-{
-    enum { BLOCK = 1 << 16 }; /* large beside its codes, small beside a cache */
-    const size_t row = 3 * (size_t)from->width + 1;
-    const size_t rows = row < BLOCK ? BLOCK / row : 1, size = rows * row;
-    s->rows = (int)rows;
-    GC_TRY(gc_new(&s->above, row, 1, s->to->error));
-    GC_TRY(gc_new_raw(&s->block, size, 1, s->to->error));
-    GC_TRY(gc_new_raw(&s->tokens, size, sizeof *s->tokens, s->to->error));
-    return gc_new_raw(&s->packed, gc_deflate_bound(size), 1, s->to->error);
-}
-
-static void free_buffers(png_session *s)
-{
-    gc_free(s->above);
-    gc_free(s->block);
-    gc_free(s->tokens);
-    gc_free(s->packed);
 }
 
 static gradcam_status encode_png(const canvas *from, sink *to)
 {
     png_session s = {.to = to};
     s.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, png_failed, png_warned);
-    GC_FAIL_IF(s.png == NULL, to->error, GRADCAM_ERROR_MEMORY, "libpng could not be started");
-    gradcam_status status = new_buffers(&s, from);
-    if (status == GRADCAM_OK)
+    if (s.png != NULL)
+        s.info = png_create_info_struct(s.png);
+    gradcam_status status = GRADCAM_OK;
+    if (s.info == NULL)
+        status = gc_fail(to->error, GRADCAM_ERROR_MEMORY, "libpng could not be started");
+    else
         status = write_png(&s, from);
-    free_buffers(&s);
-    png_destroy_write_struct(&s.png, NULL);
+    png_destroy_write_struct(&s.png, &s.info);
     return status;
 }
 
