@@ -3,6 +3,7 @@
 """gradcam beside ONNX Runtime and PyTorch, in one run on one machine.
 
     python3 bench/compare.py [NETWORK...] [--rounds N] [--runs N] [--threads N] [--json FILE]
+    python3 bench/compare.py [NETWORK...] --batches 1,8,16,32 [--rounds N] [--threads N] [--json FILE]
 
 Builds gradcam, exports torchvision's networks (random weights), installs ONNX Runtime from npm into the
 build folder, and measures, warm, one 1x3x224x224 float32 tensor at a time:
@@ -16,6 +17,10 @@ the 10th and 90th percentile. The same run checks that gradcam's map is PyTorch'
 computes the network PyTorch does. Then, cold: one process from start to end for ResNet-50, its time and
 its peak memory; and the bytes of program and libraries each had loaded.
 
+With --batches, pictures a second at each number of pictures: gradcam explains so many tensors, several at
+once, each on one thread (one alone has all threads); ONNX Runtime runs them through the network as one
+batch. They take turns, a batch of each size in each round.
+
 Needs Debian's python3-torch, python3-torchvision, python3-onnx, nodejs and npm.
 """
 import argparse
@@ -24,6 +29,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 import torch
@@ -61,13 +67,17 @@ class Worker:
         self.times = []
 
     def run(self, count, is_warm_up=False):
-        self.process.stdin.write(f"{count}\n")
+        times = self.ask(f"{count}", count)
+        if not is_warm_up:
+            self.times += times
+
+    def ask(self, question, count):
+        self.process.stdin.write(question + "\n")
         self.process.stdin.flush()
         times = [float(text) for text in self.process.stdout.readline().split()]
         if len(times) != count:
             raise RuntimeError(f"{self.process.args[0]} stopped")
-        if not is_warm_up:
-            self.times += times
+        return times
 
     def loaded_bytes(self):
         """Of the program and the libraries that are mapped as code."""
@@ -112,11 +122,18 @@ class Bench:
         return os.path.join(self.folder, name)
 
     def export(self, x):
+        """Each network for one picture; for batches, with a free number of pictures, too."""
         for name in self.options.networks:
             if not os.path.exists(self.path(name + ".onnx")):
-                model, _ = networks.make(name, self.folder)
-                torch.onnx.export(model, x, self.path(name + ".part"), opset_version=13)
-                os.rename(self.path(name + ".part"), self.path(name + ".onnx"))
+                self.export_one(name, x, name + ".onnx")
+            if self.options.batches and not os.path.exists(self.path(name + "-batch.onnx")):
+                self.export_one(name, x, name + "-batch.onnx", input_names=["x"], output_names=["y"],
+                                dynamic_axes={"x": {0: "n"}, "y": {0: "n"}})
+
+    def export_one(self, name, x, file, **options):
+        model, _ = networks.make(name, self.folder)
+        torch.onnx.export(model, x, self.path(name + ".part"), opset_version=13, **options)
+        os.rename(self.path(name + ".part"), self.path(file))
 
     def commands(self, name):
         threads = str(self.options.threads)
@@ -145,6 +162,28 @@ class Bench:
         row["map_difference"] = self.difference("gradcam.f32", "pytorch.f32", is_map=True)
         row["logit_difference"] = self.difference("onnxruntime.f32", "pytorch.f32.logits")
         return row
+
+    def batches(self, name):
+        """Pictures a second of both, for each batch."""
+        threads, given = str(self.options.threads), self.path("input.f32")
+        workers = {
+            "gradcam": Worker([os.path.join(self.build, "bench", "bench_batch"), self.path(name + ".onnx"), given,
+                               threads], self.environment),
+            "onnxruntime": Worker(["node", os.path.join(PEERS, "onnxruntime.js"), self.path(name + "-batch.onnx"),
+                                   given, self.path("onnxruntime.f32"), threads], self.environment),
+        }
+        row = {who: {batch: [] for batch in self.options.batches} for who in workers}
+        for turn in range(self.options.rounds + 1):
+            for batch in self.options.batches:
+                for who, worker in workers.items():
+                    time.sleep(0.2)  # until the other's threads no longer spin in wait for work
+                    times = worker.ask(f"{batch} 3", 3)  # in the first, caches are the other's
+                    if turn > 0:
+                        row[who][batch] += [1000 * batch / ms for ms in times[1:]]
+        for worker in workers.values():
+            worker.close()
+        return {who: {batch: statistics.median(rates) for batch, rates in table.items()}
+                for who, table in row.items()}
 
     def difference(self, one, other, is_map=False):
         """The largest, as a share of the largest value; of maps, after ReLU and normalisation."""
@@ -190,6 +229,27 @@ def print_row(name, row):
           f"| {row['map_difference']:.0e} |", flush=True)
 
 
+def compare_batches(bench):
+    batches = bench.options.batches
+    print(f"{machine()}; {bench.options.threads} threads; pictures a second, median\n")
+    print(f"| network | who | {' | '.join(f'batch {batch}' for batch in batches)} | best of ONNX Runtime's |")
+    print("|---|---|" + "---|" * (len(batches) + 1))
+    rows = {}
+    for name in bench.options.networks:
+        row = rows[name] = bench.batches(name)
+        best = max(row["onnxruntime"].values())
+        for who, what in (("gradcam", "gradcam, explanations"), ("onnxruntime", "ONNX Runtime, forward")):
+            cells = [f"{rate:.1f} ({rate / best:.2f})" for rate in row[who].values()]
+            print(f"| {name} | {what} | {' | '.join(cells)} | {best:.1f} |", flush=True)
+    return {"machine": machine(), "threads": bench.options.threads, "batches": rows}
+
+
+def write_report(path, report):
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("networks", nargs="*", default=list(networks.LAYERS))
@@ -197,9 +257,14 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="of each in a round")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", help="a file for all figures")
+    parser.add_argument("--batches", type=lambda text: [int(part) for part in text.split(",")], default=[],
+                        help="numbers of pictures, such as 1,8,16,32: compare throughput instead")
     options = parser.parse_args()
     bench = Bench(options)
     bench.prepare()
+    if options.batches:
+        write_report(options.json, compare_batches(bench))
+        return
     print(f"{machine()}; {options.threads} threads; ms, median (10th-90th percentile)\n")
     print("| network | gradcam, explanation | ONNX Runtime, forward | PyTorch, recipe | of ONNX Runtime | of PyTorch "
           "| map differs by |\n|---|---|---|---|---|---|---|")
@@ -215,9 +280,7 @@ def main():
         for who, run in report["cold"].items():
             print(f"Cold, ResNet-50, {who}: {run['seconds']:.2f} s, {run['peak_bytes'] / 1e6:.0f} MB at the peak, "
                   f"{rows['resnet50'][who]['loaded_bytes'] / 1e6:.0f} MB of program and libraries")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=2)
+    write_report(options.json, report)
     wrong = [name for name, row in rows.items() if row["map_difference"] > 1e-3 or row["logit_difference"] > 1e-3]
     if wrong:
         sys.exit(f"not the same result as PyTorch's: {', '.join(wrong)}")

@@ -393,7 +393,9 @@ typedef struct gradcam_input {
     const char *path;    /**< A picture: JPEG, PNG, WebP, TIFF, BMP. */
     const uint8_t *rgb;  /**< width x height pixels; beside a tensor, what the map is shown on. */
     int width, height;   /**< Of rgb. */
-    const float *tensor; /**< Row-major, of exactly the shape gradcam_explainer_input reports. */
+    const float *tensor; /**< Row-major, of the shape gradcam_explainer_input reports. Height and
+                              width may be others where the model leaves them free: what has to be
+                              planned for a size is kept, for the last four beside that one. */
     int rank;
     int64_t dims[8];
 } gradcam_input;
@@ -470,7 +472,7 @@ GRADCAM_API gradcam_status gradcam_explain_pixels(gradcam_explainer *explainer, 
 /**
  * As gradcam_explain_file, for a ready input tensor.
  *
- * @param tensor row-major float32 of exactly the shape gradcam_explainer_input reports.
+ * @param tensor row-major float32, see gradcam_input.
  * @param rgb optional picture to show the map on (may be NULL, with width and height 0: the map is
  *        then shown at the size of the input).
  */

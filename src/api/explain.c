@@ -262,6 +262,7 @@ gradcam_status gradcam_explain(gradcam_explainer *explainer, const gradcam_input
     request = request != NULL ? request : &defaults;
     GC_TRY(check_input(input, error));
     GC_TRY(check_request(request, error));
+    GC_TRY(gc_shapes_find(explainer, input, &explainer, error));
     const gc_threads threads = gc_threads_begin(explainer->threads);
     gradcam_status status = begin(explainer, explanation, error);
     if (status == GRADCAM_OK)

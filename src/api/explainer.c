@@ -81,6 +81,8 @@ static gradcam_status settle_picture_input(gradcam_explainer *e, int width, int 
     int64_t *const channels = &type->dims[e->is_nhwc ? 3 : 1];
     if (*channels < 0)
         *channels = 3;
+    for (int i = 0; i < 2; i++)
+        e->is_free[i] = type->dims[first + i] < 0;
     suggest_size(e, &width, &height);
     GC_TRY(settle_extent(&type->dims[first], height, "height", error));
     GC_TRY(settle_extent(&type->dims[first + 1], width, "width", error));
@@ -405,6 +407,7 @@ static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_optio
     GC_TRY(make_plan(e, error));
     if (e->is_nhwc)
         GC_TRY(gc_new(&e->planar, (size_t)gc_tensor_count(&e->feed.type), sizeof(float), error));
+    GC_TRY(gc_shapes_prepare(e, options, error));
     e->plan_ms = gc_now_ms() - start;
     return GRADCAM_OK;
 }
@@ -443,6 +446,7 @@ void gradcam_explainer_destroy(gradcam_explainer **explainer)
     if (explainer == NULL || *explainer == NULL)
         return;
     gradcam_explainer *const e = *explainer;
+    gc_shapes_free(e);
     gc_runner_destroy(&e->runner);
     for (int i = 0; i < e->reference_count; i++)
         gc_free((void *)e->references[i].values);

@@ -32,6 +32,8 @@ struct gradcam_model {
     double load_ms;
 };
 
+enum { GC_MAX_SHAPES = 4 };
+
 struct gradcam_explainer {
     gradcam_model *model; /* held */
     gc_arena *arena;
@@ -61,6 +63,11 @@ struct gradcam_explainer {
     int threads;
     bool strict;
     double plan_ms;
+    bool is_free[2];                          /* the model leaves the height, the width open */
+    gradcam_explainer_options kept;           /* where it does; all in the arena */
+    gradcam_explainer *shapes[GC_MAX_SHAPES]; /* for other sizes, the last used first; owned */
+    int shape_count;
+    int shapes_made; /* so far: for tests */
 };
 
 struct gradcam_explanation {
@@ -127,6 +134,16 @@ void gc_normalise_map(const gradcam_map *map, const gradcam_render_options *opti
 void gc_project_slices(const gradcam_map *map, float *values);
 
 gradcam_status gc_measure_map(const gradcam_explanation *x, gradcam_map *map, gradcam_error *error);
+
+/** Keeps what is needed to make explainers for other sizes, where the model leaves them free. */
+gradcam_status gc_shapes_prepare(gradcam_explainer *explainer,
+                                 const gradcam_explainer_options *options, gradcam_error *error);
+
+/** The explainer for the size of a tensor that is given: `explainer` itself, or one that it keeps.
+ *  A size that no longer is there, or was never, costs planning. */
+gradcam_status gc_shapes_find(gradcam_explainer *explainer, const gradcam_input *input,
+                              gradcam_explainer **shaped, gradcam_error *error);
+void gc_shapes_free(gradcam_explainer *explainer);
 
 /** Makes all maps of a request; the base input is set. */
 gradcam_status gc_make_maps(gradcam_explainer *e, gradcam_explanation *x,

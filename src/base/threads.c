@@ -60,6 +60,16 @@ static void restore_all(unsigned of_caller)
     set_control(of_caller);
 }
 
+int gc_threads_count(int number)
+{
+    return number > 0 ? number : omp_get_max_threads();
+}
+
+void gc_threads_set(int number)
+{
+    omp_set_num_threads(number);
+}
+
 gc_threads gc_threads_begin(int number)
 {
     const gc_threads before = {omp_get_max_threads(), get_control(), is_changed};

@@ -19,6 +19,12 @@ typedef struct gc_threads {
     bool is_nested; /**< A call within a call, from a function of the caller's. */
 } gc_threads;
 
+/** `number`, or where that is 0, as many threads as OpenMP gives this one. */
+int gc_threads_count(int number);
+
+/** From now on OpenMP gives the calling thread `number` threads. */
+void gc_threads_set(int number);
+
 /** `number` threads; 0: as many as OpenMP gives this thread. */
 gc_threads gc_threads_begin(int number);
 void gc_threads_end(const gc_threads *before);

@@ -6,15 +6,25 @@
 
 #include "cam/tail.h"
 
+enum { MOST_IDLE = 2 };
+
+/* A plan and what it is for. */
+typedef struct prepared {
+    gc_plan *plan;
+    gc_wish wish; /* arrays are owned: */
+    int *values, *layers, *fetches;
+    int fetch_count;
+    bool was_run;
+} prepared;
+
 struct gc_runner {
     gc_arena *arena;
     gc_runner_setup setup;
     gc_tensor *feeds; /* owned data */
     gradcam_tensor heads[GC_MAX_HEADS];
-    gc_plan *plan;
-    gc_wish wish; /* arrays are owned */
-    int *values, *layers, *fetches;
-    int fetch_count;
+    prepared now;
+    prepared idle[MOST_IDLE]; /* of other wishes, the last used first */
+    int idle_count;
     uint64_t base;              /* counts the contents of the base input */
     bool is_at_base;            /* the plan holds the activations of the base input */
     const gc_goal *gradient_of; /* the plan holds the gradients of this goal at the base input */
@@ -68,15 +78,19 @@ gradcam_status gc_runner_create(gc_runner **runner, const gc_runner_setup *setup
     return status;
 }
 
-static void drop_plan(gc_runner *r)
+static void drop(prepared *p)
 {
-    gc_plan_destroy(&r->plan);
-    gc_free(r->values);
-    gc_free(r->layers);
-    gc_free(r->fetches);
-    r->values = r->layers = r->fetches = NULL;
-    r->is_at_base = false;
-    r->gradient_of = NULL;
+    gc_plan_destroy(&p->plan);
+    gc_free(p->values);
+    gc_free(p->layers);
+    gc_free(p->fetches);
+    *p = (prepared){0};
+}
+
+static void drop_idle(gc_runner *r)
+{
+    while (r->idle_count > 0)
+        drop(&r->idle[--r->idle_count]);
 }
 
 void gc_runner_destroy(gc_runner **runner)
@@ -84,7 +98,8 @@ void gc_runner_destroy(gc_runner **runner)
     if (runner == NULL || *runner == NULL)
         return;
     gc_runner *const r = *runner;
-    drop_plan(r);
+    drop(&r->now);
+    drop_idle(r);
     gc_tails_destroy(&r->tails);
     for (int i = 0; r->feeds != NULL && i < r->setup.feed_count; i++)
         gc_tensor_free(&r->feeds[i]);
@@ -145,54 +160,120 @@ static gradcam_status collect_values(gc_runner *r, const gc_wish *wish, int **va
     return status;
 }
 
+static void bind_heads(gc_runner *r)
+{
+    for (int h = 0, f = 0; h < r->setup.head_count; h++)
+        r->heads[h].values =
+            (r->now.wish.heads >> h & 1u) != 0 ? gc_floats(gc_plan_fetch(r->now.plan, f++)) : NULL;
+}
+
 static gradcam_status make_plan(gc_runner *r, gradcam_error *error)
 {
     int targets[GC_MAX_HEADS], target_count = 0;
-    const gc_wish *const w = &r->wish;
-    GC_TRY(gc_new(&r->fetches, (size_t)(GC_MAX_HEADS + w->value_count), sizeof(int), error));
-    r->fetch_count = 0;
+    prepared *const p = &r->now;
+    const gc_wish *const w = &p->wish;
+    gc_free(p->fetches);
+    GC_TRY(gc_new(&p->fetches, (size_t)(GC_MAX_HEADS + w->value_count), sizeof(int), error));
+    p->fetch_count = 0;
     for (int h = 0; h < r->setup.head_count; h++)
         if ((w->heads >> h & 1u) != 0)
-            targets[target_count++] = r->fetches[r->fetch_count++] = r->setup.heads[h];
+            targets[target_count++] = p->fetches[p->fetch_count++] = r->setup.heads[h];
     for (int i = 0; i < w->value_count; i++)
-        r->fetches[r->fetch_count++] = w->values[i];
+        p->fetches[p->fetch_count++] = w->values[i];
     const gc_plan_request request = {.feeds = r->setup.feeds,
                                      .feed_count = r->setup.feed_count,
-                                     .fetches = r->fetches,
-                                     .fetch_count = r->fetch_count,
+                                     .fetches = p->fetches,
+                                     .fetch_count = p->fetch_count,
                                      .targets = targets,
                                      .target_count = w->layer_count > 0 ? target_count : 0,
                                      .layers = w->layers,
                                      .layer_count = w->layer_count,
                                      .guided = w->guided,
                                      .strict = r->setup.strict};
-    GC_TRY(gc_plan_create(&r->plan, r->setup.graph, r->setup.packs, &request, error));
-    for (int h = 0, f = 0; h < r->setup.head_count; h++)
-        r->heads[h].values =
-            (w->heads >> h & 1u) != 0 ? gc_floats(gc_plan_fetch(r->plan, f++)) : NULL;
+    GC_TRY(gc_plan_create(&p->plan, r->setup.graph, r->setup.packs, &request, error));
+    r->counts.plans++;
+    bind_heads(r);
     return GRADCAM_OK;
+}
+
+static bool is_for(const prepared *p, const gc_wish *wish, const int *values, int count)
+{
+    return p->plan != NULL && same_values(values, count, p->values, p->wish.value_count) &&
+           same_values(wish->layers, wish->layer_count, p->layers, p->wish.layer_count) &&
+           wish->heads == p->wish.heads && wish->guided == p->wish.guided;
+}
+
+/* Takes an idle plan out, or makes an empty one. */
+static prepared take_idle(gc_runner *r, const gc_wish *wish, const int *values, int count)
+{
+    for (int i = 0; i < r->idle_count; i++) {
+        const prepared found = r->idle[i];
+        if (!is_for(&found, wish, values, count))
+            continue;
+        r->idle_count--;
+        memmove(&r->idle[i], &r->idle[i + 1], (size_t)(r->idle_count - i) * sizeof *r->idle);
+        return found;
+    }
+    return (prepared){0};
+}
+
+/* Keeps the plan for the next time, in place of the one that was not used for longest. One that was
+ * never used, as made for the most usual wish, is not waited for. */
+static void put_aside(gc_runner *r)
+{
+    if (!r->now.was_run) {
+        drop(&r->now);
+        return;
+    }
+    if (r->idle_count == MOST_IDLE)
+        drop(&r->idle[--r->idle_count]);
+    memmove(&r->idle[1], &r->idle[0], (size_t)r->idle_count * sizeof *r->idle);
+    r->idle[0] = r->now;
+    r->idle_count++;
+    r->now = (prepared){0};
+}
+
+/* Idle plans make way where memory does not suffice. */
+static gradcam_status prepare_new(gc_runner *r, const gc_wish *wish, int count,
+                                  gradcam_error *error)
+{
+    prepared *const p = &r->now;
+    GC_TRY(copy_values(&p->layers, wish->layers, wish->layer_count, error));
+    p->wish = (gc_wish){.values = p->values,
+                        .value_count = count,
+                        .layers = p->layers,
+                        .layer_count = wish->layer_count,
+                        .heads = wish->heads,
+                        .guided = wish->guided};
+    if (r->idle_count > 0 && make_plan(r, NULL) == GRADCAM_OK)
+        return GRADCAM_OK;
+    drop_idle(r);
+    return make_plan(r, error);
 }
 
 gradcam_status gc_runner_prepare(gc_runner *r, const gc_wish *wish, gradcam_error *error)
 {
     int *values = NULL, count = 0;
     GC_TRY(collect_values(r, wish, &values, &count, error));
-    if (r->plan != NULL && same_values(values, count, r->values, r->wish.value_count) &&
-        same_values(wish->layers, wish->layer_count, r->layers, r->wish.layer_count) &&
-        wish->heads == r->wish.heads && wish->guided == r->wish.guided) {
+    if (is_for(&r->now, wish, values, count)) {
         gc_free(values);
         return GRADCAM_OK;
     }
-    drop_plan(r);
-    r->values = values;
-    GC_TRY(copy_values(&r->layers, wish->layers, wish->layer_count, error));
-    r->wish = (gc_wish){.values = r->values,
-                        .value_count = count,
-                        .layers = r->layers,
-                        .layer_count = wish->layer_count,
-                        .heads = wish->heads,
-                        .guided = wish->guided};
-    return make_plan(r, error);
+    r->is_at_base = false;
+    r->gradient_of = NULL;
+    const prepared known = take_idle(r, wish, values, count);
+    put_aside(r);
+    r->now = known;
+    if (known.plan != NULL) {
+        gc_free(values);
+        bind_heads(r);
+        return GRADCAM_OK;
+    }
+    r->now.values = values;
+    const gradcam_status status = prepare_new(r, wish, count, error);
+    if (status != GRADCAM_OK)
+        drop(&r->now);
+    return status;
 }
 
 /* ---- The base input ------------------------------------------------------------------------- */
@@ -227,17 +308,18 @@ void gc_runner_forget(gc_runner *runner)
 static gradcam_status run_forward(gc_runner *r, const float *input, gradcam_error *error)
 {
     for (int i = 0; i < r->setup.feed_count; i++)
-        gc_copy_bytes(gc_plan_feed(r->plan, i)->data,
+        gc_copy_bytes(gc_plan_feed(r->now.plan, i)->data,
                       i == 0 ? (const void *)input : r->feeds[i].data,
                       gc_tensor_bytes(&r->feeds[i]));
     r->counts.forwards++;
     r->gradient_of = NULL;
-    return gc_plan_forward(r->plan, error);
+    r->now.was_run = true;
+    return gc_plan_forward(r->now.plan, error);
 }
 
 static gradcam_status go_to_base(gc_runner *r, gradcam_error *error)
 {
-    GC_FAIL_IF(r->plan == NULL, error, GRADCAM_ERROR_INTERNAL, "a runner without a plan");
+    GC_FAIL_IF(r->now.plan == NULL, error, GRADCAM_ERROR_INTERNAL, "a runner without a plan");
     if (r->is_at_base)
         return GRADCAM_OK;
     GC_TRY(run_forward(r, gc_floats(&r->feeds[0]), error));
@@ -253,9 +335,9 @@ gradcam_status gc_runner_value(gc_runner *r, int value, const gc_tensor **tensor
         *tensor = &r->feeds[0];
         return GRADCAM_OK;
     }
-    for (int i = 0; i < r->fetch_count; i++)
-        if (r->fetches[i] == value) {
-            *tensor = gc_plan_fetch(r->plan, i);
+    for (int i = 0; i < r->now.fetch_count; i++)
+        if (r->now.fetches[i] == value) {
+            *tensor = gc_plan_fetch(r->now.plan, i);
             return GRADCAM_OK;
         }
     return gc_fail(error, GRADCAM_ERROR_INTERNAL, "the value '%s' is not observed",
@@ -310,18 +392,19 @@ gradcam_status gc_goal_seed(const gc_goal *goal, const gradcam_tensor *heads, in
 static gradcam_status run_backward(gc_runner *r, const gc_goal *goal, bool guided,
                                    gradcam_error *error)
 {
-    GC_TRY(gc_goal_seed(goal, r->heads, r->setup.head_count, r->wish.heads, r->plan, error));
-    gc_plan_set_guided(r->plan, guided);
+    GC_TRY(
+        gc_goal_seed(goal, r->heads, r->setup.head_count, r->now.wish.heads, r->now.plan, error));
+    gc_plan_set_guided(r->now.plan, guided);
     r->counts.backwards++;
-    return gc_plan_backward(r->plan, error);
+    return gc_plan_backward(r->now.plan, error);
 }
 
 static gradcam_status find_gradient(const gc_runner *r, int layer, const gc_tensor **tensor,
                                     gradcam_error *error)
 {
-    for (int i = 0; i < r->wish.layer_count; i++)
-        if (r->layers[i] == layer) {
-            *tensor = gc_plan_gradient(r->plan, i);
+    for (int i = 0; i < r->now.wish.layer_count; i++)
+        if (r->now.layers[i] == layer) {
+            *tensor = gc_plan_gradient(r->now.plan, i);
             return GRADCAM_OK;
         }
     return gc_fail(error, GRADCAM_ERROR_INTERNAL, "no gradient is planned for '%s'",
@@ -361,13 +444,13 @@ gradcam_status gc_runner_gradient_at(gc_runner *r, const gc_goal *goal, const fl
 
 gradcam_status gc_runner_pooled(const gc_runner *r, int layer, int *value, gradcam_error *error)
 {
-    return gc_tail_pooled(&r->setup, layer, r->wish.heads, value, error);
+    return gc_tail_pooled(&r->setup, layer, r->now.wish.heads, value, error);
 }
 
 gradcam_status gc_runner_sweep(gc_runner *r, const gc_sweep *sweep, const gc_goal *goal,
                                float *scores, gradcam_error *error)
 {
-    return gc_tails_sweep(r->tails, r, r->base, r->wish.heads, sweep, goal, scores, error);
+    return gc_tails_sweep(r->tails, r, r->base, r->now.wish.heads, sweep, goal, scores, error);
 }
 
 void gc_runner_report(gc_runner *runner, const char *name, int done, int total)

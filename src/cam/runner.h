@@ -54,7 +54,7 @@ typedef struct gc_wish {
     bool guided;
 } gc_wish;
 
-/** Makes the plan for a wish, unless the last one was the same. */
+/** Makes the plan for a wish, unless there is one: the last three that were used are kept. */
 gradcam_status gc_runner_prepare(gc_runner *runner, const gc_wish *wish, gradcam_error *error);
 
 /** The value that is the base input. */
@@ -116,9 +116,9 @@ void gc_runner_report(gc_runner *runner, const char *name, int done, int total);
 
 void gc_runner_set_progress(gc_runner *runner, gradcam_progress_function progress, void *user);
 
-/** Runs so far in sweeps, and passes over whole inputs: for tests of what is shared. */
+/** Runs so far in sweeps, passes over whole inputs, plans made: for tests of what is shared. */
 typedef struct gc_runner_counts {
-    int64_t forwards, backwards, swept;
+    int64_t forwards, backwards, swept, plans;
 } gc_runner_counts;
 gc_runner_counts gc_runner_count(const gc_runner *runner);
 

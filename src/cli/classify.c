@@ -30,7 +30,7 @@ static gradcam_status prepare(job *j, gradcam_error *error)
     for (size_t i = 0; i < j->pictures.count; i++)
         GC_TRY(gc_protect(&j->inputs, j->pictures.items[i], error));
     GC_TRY(gc_protected_check(&j->inputs, j->json.path, error));
-    return gc_session_open(&j->session, j->settings, error);
+    return gc_session_open(&j->session, j->settings, j->settings->explainer.threads, error);
 }
 
 static gradcam_status classify_picture(job *j, const char *picture, bool is_text,

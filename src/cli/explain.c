@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/crew.h"
+#include "cli/images.h"
 #include "cli/json.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
@@ -25,6 +27,7 @@ typedef struct job {
     gc_json_sink json;
     gc_progress progress;
     bool is_text; /* standard output gets the report for people */
+    int workers;
 } job;
 
 /* ---- Options -------------------------------------------------------------------------------- */
@@ -204,8 +207,10 @@ static gradcam_status make_request(job *j, gradcam_error *error)
         j->methods[i].text = methods->items[i];
     j->request.methods = j->methods;
     j->request.method_count = methods->count;
-    j->request.progress = show_progress;
-    j->request.progress_user = j;
+    if (j->workers == 1) { /* several pictures at once have one line: how many are done */
+        j->request.progress = show_progress;
+        j->request.progress_user = j;
+    }
     return list_targets(j, error);
 }
 
@@ -219,7 +224,9 @@ static gradcam_status prepare(job *j, gradcam_error *error)
                             (s->layers.count > 1 && s->request.fusion == GRADCAM_FUSE_NONE);
     GC_TRY(gc_naming_init(&j->naming, j->arena, j->settings, is_several, error));
     GC_TRY(protect_inputs(j, error));
-    GC_TRY(gc_session_open(&j->session, j->settings, error));
+    int threads = 0;
+    j->workers = gc_crew_size(s, j->pictures.count, &threads);
+    GC_TRY(gc_session_open(&j->session, s, threads, error));
     j->progress = gc_progress_start(j->pictures.count, !j->settings->quiet);
     return make_request(j, error);
 }
@@ -230,6 +237,7 @@ typedef struct result {
     const char *name; /* of the picture, or of the tensor where there is no picture */
     const char *base;
     gradcam_explanation *explanation;
+    gc_images images;
     size_t map_count;
     gc_map_files *files;       /* one entry a map */
     const gradcam_map *broken; /* holds NaN or infinity; NULL: none does */
@@ -274,13 +282,17 @@ static gradcam_status save(const job *j, const result *r, size_t map, gradcam_er
     } outputs[] = {{r->files[map].overlay, GRADCAM_IMAGE_OVERLAY},
                    {r->files[map].heatmap, GRADCAM_IMAGE_HEATMAP},
                    {r->files[map].npy, j->settings->npy_kind}};
-    gradcam_render_options render = j->settings->render;
-    if (j->settings->is_scale_shared)
-        render.scale = gc_scales_find(&j->scales, gradcam_explanation_map(r->explanation, map));
-    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
-        if (outputs[i].path != NULL)
+    const gradcam_render_options render =
+        gc_images_options(j->settings, &j->scales, gradcam_explanation_map(r->explanation, map));
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+        bool is_written = outputs[i].path == NULL;
+        if (!is_written)
+            GC_TRY(gc_images_write(&r->images, map, outputs[i].output, outputs[i].path, &is_written,
+                                   error));
+        if (!is_written)
             GC_TRY(gradcam_explanation_save(r->explanation, map, outputs[i].output, &render,
                                             outputs[i].path, error));
+    }
     return GRADCAM_OK;
 }
 
@@ -339,58 +351,107 @@ static gradcam_status deliver(job *j, result *r, gradcam_error *error)
     return GRADCAM_OK;
 }
 
-static gradcam_status explain_picture(job *j, const char *picture, gradcam_error *error)
+static const char *picture_at(const job *j, size_t index)
 {
-    result r = {.name = picture != NULL ? picture : j->settings->input_npy};
-    GC_TRY(gc_naming_base(&j->naming, r.name, &r.base, error));
-    gradcam_status status =
-        gc_session_explain(&j->session, j->settings, picture, &j->request, &r.explanation, error);
-    if (status == GRADCAM_OK && j->settings->is_scale_shared && j->pictures.count <= 1)
-        status = gc_scales_add(&j->scales, r.explanation, j->settings->render.is_signed, error);
-    if (status == GRADCAM_OK)
-        status = deliver(j, &r, error);
-    gc_free(r.files);
-    gradcam_explanation_destroy(&r.explanation);
+    return j->pictures.count > 0 ? j->pictures.items[index] : NULL;
+}
+
+/* What needs no order: on a worker's thread where there are several. */
+static gradcam_status explain_picture(void *user, const gc_session *session, size_t index,
+                                      void *item, gradcam_error *error)
+{
+    const job *const j = user;
+    result *const r = item;
+    const char *const picture = picture_at(j, index);
+    if (j->workers == 1)
+        gc_progress_show(&j->progress, index, picture != NULL ? picture : "");
+    GC_TRY(gc_session_explain(session, j->settings, picture, &j->request, &r->explanation, error));
+    if (j->workers > 1)
+        gc_images_make(&r->images, r->explanation, j->settings, &j->scales);
+    return GRADCAM_OK;
+}
+
+/* Names are given in the order of pictures, to those that failed, too. */
+static gradcam_status deliver_next(job *j, result *r, gradcam_status status, gradcam_error *error)
+{
+    GC_TRY(gc_naming_base(&j->naming, r->name, &r->base, error));
+    GC_TRY(status);
+    if (j->settings->is_scale_shared && j->pictures.count <= 1)
+        GC_TRY(gc_scales_add(&j->scales, r->explanation, j->settings->render.is_signed, error));
+    return deliver(j, r, error);
+}
+
+static gradcam_status finish_picture(void *user, size_t index, void *item, gradcam_status status,
+                                     gradcam_error *error)
+{
+    job *const j = user;
+    result *const r = item;
+    const char *const picture = picture_at(j, index);
+    r->name = picture != NULL ? picture : j->settings->input_npy;
+    status = deliver_next(j, r, status, error);
+    gc_progress_clear(&j->progress);
+    if (status != GRADCAM_OK)
+        gc_report_error(error);
+    error->message[0] = '\0';
+    if (j->workers > 1 && index + 1 < j->pictures.count)
+        gc_progress_show(&j->progress, index + 1, r->name);
+    gc_free(r->files);
+    gc_images_free(&r->images);
+    gradcam_explanation_destroy(&r->explanation);
     return status;
 }
 
 /* ---- The run -------------------------------------------------------------------------------- */
 
-/* A picture that fails is reported and the others go on; the first failure is the status. */
-static gradcam_status explain_all(job *j)
+static gradcam_status run_crew(job *j, gc_crew_job crew, gradcam_error *error)
 {
-    gradcam_status first = GRADCAM_OK;
-    const size_t count = j->pictures.count > 0 ? j->pictures.count : 1;
-    for (size_t i = 0; i < count; i++) {
-        gradcam_error error = {0};
-        const char *const picture = j->pictures.count > 0 ? j->pictures.items[i] : NULL;
-        gc_progress_show(&j->progress, i, picture != NULL ? picture : "");
-        const gradcam_status status = explain_picture(j, picture, &error);
-        gc_progress_clear(&j->progress);
-        if (status != GRADCAM_OK)
-            gc_report_error(&error);
-        if (first == GRADCAM_OK)
-            first = status;
-    }
-    return first;
+    crew.settings = j->settings;
+    crew.session = &j->session;
+    crew.count = j->pictures.count > 0 ? j->pictures.count : 1;
+    crew.workers = j->workers;
+    crew.user = j;
+    return gc_crew_run(&crew, error);
+}
+
+/* A picture that fails is reported and the others go on; the first failure is the status. */
+static gradcam_status explain_all(job *j, gradcam_error *error)
+{
+    const gc_crew_job crew = {
+        .item_size = sizeof(result), .work = explain_picture, .finish = finish_picture};
+    return run_crew(j, crew, error);
+}
+
+static gradcam_status measure_picture(void *user, const gc_session *session, size_t index,
+                                      void *item, gradcam_error *error)
+{
+    const job *const j = user;
+    if (j->workers == 1)
+        gc_progress_show(&j->progress, index, "measuring the shared scale");
+    return gc_session_explain(session, j->settings, picture_at(j, index), &j->request, item, error);
+}
+
+/* Failures are reported in the second round. */
+static gradcam_status add_scale(void *user, size_t index, void *item, gradcam_status status,
+                                gradcam_error *error)
+{
+    job *const j = user;
+    gradcam_explanation **const explanation = item;
+    if (status != GRADCAM_OK)
+        return GRADCAM_OK;
+    if (j->workers > 1)
+        gc_progress_show(&j->progress, index, "measuring the shared scale");
+    status = gc_scales_add(&j->scales, *explanation, j->settings->render.is_signed, error);
+    gradcam_explanation_destroy(explanation);
+    return status;
 }
 
 /* The shared scale of many pictures needs all of them once before the first is written; keeping
- * them all might need more memory than there is. Failures are reported in the second round. */
+ * them all might need more memory than there is. */
 static gradcam_status measure_scales(job *j, gradcam_error *error)
 {
-    for (size_t i = 0; i < j->pictures.count; i++) {
-        gradcam_explanation *explanation = NULL;
-        gc_progress_show(&j->progress, i, "measuring the shared scale");
-        if (gc_session_explain(&j->session, j->settings, j->pictures.items[i], &j->request,
-                               &explanation, NULL) != GRADCAM_OK)
-            continue;
-        const gradcam_status status =
-            gc_scales_add(&j->scales, explanation, j->settings->render.is_signed, error);
-        gradcam_explanation_destroy(&explanation);
-        GC_TRY(status);
-    }
-    return GRADCAM_OK;
+    const gc_crew_job crew = {
+        .item_size = sizeof(gradcam_explanation *), .work = measure_picture, .finish = add_scale};
+    return run_crew(j, crew, error);
 }
 
 static gradcam_status run_job(job *j, gradcam_error *error)
@@ -402,7 +463,7 @@ static gradcam_status run_job(job *j, gradcam_error *error)
         gc_report_session(&j->session, true, j->settings->verbose);
     if (j->is_text && j->pictures.count > 1 && !j->settings->verbose)
         printf("\n");
-    const gradcam_status status = explain_all(j);
+    const gradcam_status status = explain_all(j, error);
     GC_TRY(gc_json_finish(&j->json, error));
     return status;
 }

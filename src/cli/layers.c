@@ -27,7 +27,7 @@ static gradcam_status run(const gc_settings *settings, gradcam_error *error)
     if (status == GRADCAM_OK)
         status = gc_protected_check(&inputs, json.path, error);
     if (status == GRADCAM_OK)
-        status = gc_session_open(&session, settings, error);
+        status = gc_session_open(&session, settings, settings->explainer.threads, error);
     if (status == GRADCAM_OK)
         status = report(settings, &session, &json, error);
     gc_session_close(&session);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command-line tool: finds the command, reads its options, runs it, or helps. */
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 
@@ -147,10 +148,21 @@ static gradcam_status dispatch(int argc, char **argv, gradcam_error *error)
     return run_command(command, argc - 2, argv + 2, error);
 }
 
+/* Blocks of a size that each picture needs anew stay with the process: the first touch of a fresh
+ * page costs more than most of what is done with it. */
+static void keep_pages(void)
+{
+#ifdef M_TRIM_THRESHOLD /* glibc */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     /* A file beyond the limit of sizes is an error like a full disk, not the end. */
     signal(SIGXFSZ, SIG_IGN);
+    keep_pages();
     gradcam_error error = {0};
     gradcam_status status = dispatch(argc, argv, &error);
     /* A full disk or a closed pipe is noticed when the buffer is emptied. */

@@ -56,6 +56,7 @@ static gradcam_status create(gc_session *session, const gc_settings *settings, g
 {
     gc_side_inputs inputs;
     gradcam_explainer_options options = settings->explainer;
+    options.threads = session->threads;
     options.more_layers = settings->layers.items;
     options.more_layer_count = settings->layers.count;
     gradcam_status status = gc_side_inputs_read(&inputs, settings, &options, error);
@@ -65,10 +66,19 @@ static gradcam_status create(gc_session *session, const gc_settings *settings, g
     return status;
 }
 
-gradcam_status gc_session_open(gc_session *session, const gc_settings *settings,
+gradcam_status gc_session_another(gc_session *session, const gc_settings *settings,
+                                  gradcam_error *error)
+{
+    session->explainer = NULL;
+    GC_TRY(create(session, settings, error));
+    session->input = gradcam_explainer_input(session->explainer);
+    return GRADCAM_OK;
+}
+
+gradcam_status gc_session_open(gc_session *session, const gc_settings *settings, int threads,
                                gradcam_error *error)
 {
-    *session = (gc_session){0};
+    *session = (gc_session){.threads = threads};
     GC_TRY(
         gradcam_model_load(&session->model, settings->arguments.items[0], &settings->model, error));
     GC_TRY(create(session, settings, error));

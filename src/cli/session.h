@@ -23,11 +23,16 @@ typedef struct gc_session {
     gradcam_model *model;
     gradcam_explainer *explainer;
     const gradcam_input_info *input; /* of the explainer */
+    int threads;                     /* of the explainer; 0: as OpenMP decides */
 } gc_session;
 
 /** Loads the model that the arguments name first. Close the session on failure, too. */
-gradcam_status gc_session_open(gc_session *session, const gc_settings *settings,
+gradcam_status gc_session_open(gc_session *session, const gc_settings *settings, int threads,
                                gradcam_error *error);
+
+/** Gives a copy of a session an explainer of its own, to be destroyed by the caller. */
+gradcam_status gc_session_another(gc_session *session, const gc_settings *settings,
+                                  gradcam_error *error);
 void gc_session_close(gc_session *session);
 
 /** Explains a picture, or the tensor of --input-npy (then `picture` may be NULL). */

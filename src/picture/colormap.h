@@ -20,12 +20,18 @@ gradcam_status gc_colormap_find(const gc_colormap **colormap, const char *name,
 /** NULL-terminated array of names, the default first. */
 const char *const *gc_colormap_names(void);
 
+/** Of the colour of a value: trunc(255 * value), NaN as 0. Without branches. */
+static inline int gc_colormap_index(float value)
+{
+    const float positive = value > 0.0f ? value : 0.0f;
+    return (int)(255.0f * (positive < 1.0f ? positive : 1.0f));
+}
+
 /** The colour of a value in [0, 1]: entry trunc(255 * value); values outside, and NaN, are taken to
  *  the nearest end, NaN to the cold one. */
 static inline const uint8_t *gc_colormap_at(const gc_colormap *colormap, float value)
 {
-    const int index = !(value > 0.0f) ? 0 : value >= 1.0f ? 255 : (int)(255.0f * value);
-    return colormap->rgb[index];
+    return colormap->rgb[gc_colormap_index(value)];
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <jpeglib.h>
 #include <png.h>
 #include <webp/encode.h>
+#include <zlib.h>
 
 #include "base/memory.h"
 #include "picture/file.h"
@@ -87,8 +88,11 @@ static gradcam_status write_png(png_session *s, const canvas *from)
         return s->to->status;
     png_set_write_fn(s->png, s, png_add, png_flushed);
     png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-    /* A photograph of 12 megapixels: 10 % larger than at the default level, a third of the time. */
-    png_set_compression_level(s->png, 3);
+    /* Of overlays on photographs, runs of what the mean of two neighbours lets expect make files as
+     * small as all filters and matches do, in a third of the time. */
+    png_set_compression_level(s->png, 1);
+    png_set_compression_strategy(s->png, Z_RLE);
+    png_set_filter(s->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_AVG);
     png_set_IHDR(s->png, s->info, (png_uint_32)from->width, (png_uint_32)from->height, 8,
                  PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);

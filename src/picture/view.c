@@ -149,15 +149,87 @@ static gradcam_status locate_columns(const gc_view *v, int map_width, gc_tap **c
     return GRADCAM_OK;
 }
 
-static void map_row(const gc_view *v, const float *map, int map_width, const gc_tap *across,
-                    gc_tap down, float *out, uint8_t *seen)
+/* Columns between the same two of the map, one after the other. */
+typedef struct stretch {
+    int start, end; /* in the picture */
+    gc_tap tap;     /* of the first; low -1: outside of the input */
+} stretch;
+
+typedef struct columns {
+    stretch *stretches;
+    int count;
+    float *weights; /* of each column of the picture */
+    uint8_t *seen;
+} columns;
+
+static void columns_free(columns *c)
 {
-    for (int x = 0; x < v->picture_width; x++) {
-        const bool is_seen = down.low >= 0 && across[x].low >= 0;
-        out[x] = is_seen ? gc_tap_sample(map, map_width, across[x], down) : 0.0f;
-        if (seen != NULL)
-            seen[x] = is_seen;
+    gc_free(c->stretches);
+    gc_free(c->weights);
+    gc_free(c->seen);
+}
+
+static gradcam_status make_stretches(columns *c, const gc_tap *taps, int width,
+                                     gradcam_error *error)
+{
+    GC_TRY(gc_new(&c->stretches, (size_t)width, sizeof *c->stretches, error));
+    GC_TRY(gc_new(&c->weights, (size_t)width, sizeof *c->weights, error));
+    GC_TRY(gc_new(&c->seen, (size_t)width, sizeof *c->seen, error));
+    for (int x = 0; x < width; x++) {
+        if (x == 0 || taps[x].low != taps[x - 1].low || taps[x].step != taps[x - 1].step)
+            c->stretches[c->count++] = (stretch){.start = x, .tap = taps[x]};
+        c->stretches[c->count - 1].end = x + 1;
+        c->weights[x] = taps[x].weight;
+        c->seen[x] = taps[x].low >= 0;
     }
+    return GRADCAM_OK;
+}
+
+static gradcam_status columns_make(columns *c, const gc_view *v, int map_width,
+                                   gradcam_error *error)
+{
+    gc_tap *taps = NULL;
+    *c = (columns){0};
+    GC_TRY(locate_columns(v, map_width, &taps, error));
+    const gradcam_status status = make_stretches(c, taps, v->picture_width, error);
+    gc_free(taps);
+    return status;
+}
+
+/* gc_tap_sample at each column of the stretch. */
+static void map_stretch(const float *map, int map_width, const stretch *s, const float *weights,
+                        gc_tap down, float *out)
+{
+    const float *const top = map + (size_t)down.low * (size_t)map_width + s->tap.low;
+    const float *const bottom = top + (size_t)down.step * (size_t)map_width;
+    const float of_top = top[0], of_bottom = bottom[0];
+    const float top_step = top[s->tap.step] - of_top;
+    const float bottom_step = bottom[s->tap.step] - of_bottom;
+    for (int x = s->start; x < s->end; x++) {
+        const float a = of_top + top_step * weights[x];
+        const float b = of_bottom + bottom_step * weights[x];
+        out[x] = a + (b - a) * down.weight;
+    }
+}
+
+static void map_row(const columns *c, int width, const float *map, int map_width, gc_tap down,
+                    float *out, uint8_t *seen)
+{
+    if (down.low < 0) {
+        memset(out, 0, (size_t)width * sizeof *out);
+        if (seen != NULL)
+            memset(seen, 0, (size_t)width);
+        return;
+    }
+    for (int i = 0; i < c->count; i++) {
+        const stretch *const s = &c->stretches[i];
+        if (s->tap.low >= 0)
+            map_stretch(map, map_width, s, c->weights, down, out);
+        else
+            memset(out + s->start, 0, (size_t)(s->end - s->start) * sizeof *out);
+    }
+    if (seen != NULL)
+        memcpy(seen, c->seen, (size_t)width);
 }
 
 gradcam_status gc_view_map_to_picture(const gc_view *view, const float *map, int map_width,
@@ -165,16 +237,15 @@ gradcam_status gc_view_map_to_picture(const gc_view *view, const float *map, int
                                       gradcam_error *error)
 {
     const gc_view *const v = view;
-    gc_tap *across = NULL;
-    GC_TRY(locate_columns(v, map_width, &across, error));
+    const size_t width = (size_t)v->picture_width;
+    columns across;
+    const gradcam_status status = columns_make(&across, v, map_width, error);
 #pragma omp parallel for schedule(static) if (v->picture_height > 64)
-    for (int y = 0; y < v->picture_height; y++) {
-        const size_t start = (size_t)y * (size_t)v->picture_width;
-        const gc_tap down = locate_row(v, y, map_height);
-        map_row(v, map, map_width, across, down, out + start, seen != NULL ? seen + start : NULL);
-    }
-    gc_free(across);
-    return GRADCAM_OK;
+    for (int y = 0; y < (status == GRADCAM_OK ? v->picture_height : 0); y++)
+        map_row(&across, v->picture_width, map, map_width, locate_row(v, y, map_height),
+                out + (size_t)y * width, seen != NULL ? seen + (size_t)y * width : NULL);
+    columns_free(&across);
+    return status;
 }
 
 static float row_maximum(const float *row, int count)

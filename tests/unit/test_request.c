@@ -243,7 +243,7 @@ static gc_runner_counts count_runs(session *s, const char *const *names, size_t 
     const gc_runner_counts after = gc_runner_count(s->explainer->runner);
     gradcam_explanation_destroy(&x);
     return (gc_runner_counts){after.forwards - before.forwards, after.backwards - before.backwards,
-                              after.swept - before.swept};
+                              after.swept - before.swept, after.plans - before.plans};
 }
 
 /* Three targets, several methods, two layers. */
