@@ -385,6 +385,18 @@ static void describe_input_shape(gradcam_explainer *e)
     s->pixel_stride = e->is_nhwc ? s->channels : 1;
 }
 
+/* Pictures are prepared by channels, and turned for a network that wants them last. */
+static gradcam_status make_planar(gradcam_explainer *e, gradcam_error *error)
+{
+    gc_budget *const budget = &e->model->budget;
+    const size_t bytes = gc_tensor_bytes(&e->feed.type);
+    GC_TRY(gc_budget_take(budget, bytes, "the input", error));
+    const gradcam_status status = gc_new(&e->planar, 1, bytes, error);
+    if (status != GRADCAM_OK)
+        gc_budget_give(budget, bytes);
+    return status;
+}
+
 static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_options *options,
                              gradcam_error *error)
 {
@@ -406,7 +418,7 @@ static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_optio
     GC_TRY(check_labels(e, error));
     GC_TRY(make_plan(e, error));
     if (e->is_nhwc)
-        GC_TRY(gc_new(&e->planar, (size_t)gc_tensor_count(&e->feed.type), sizeof(float), error));
+        GC_TRY(make_planar(e, error));
     GC_TRY(gc_shapes_prepare(e, options, error));
     e->plan_ms = gc_now_ms() - start;
     return GRADCAM_OK;
@@ -454,6 +466,8 @@ void gradcam_explainer_destroy(gradcam_explainer **explainer)
     gc_graph_destroy(&e->graph);
     gc_graph_destroy(&e->own_source);
     gc_arena_destroy(&e->arena);
+    if (e->planar != NULL)
+        gc_budget_give(&e->model->budget, gc_tensor_bytes(&e->feed.type));
     gc_free(e->planar);
     gradcam_model_destroy(&e->model);
     gc_free(e);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cam/tail.h"
+#include "engine/dnnl/kernels.h"
 
 enum { MOST_IDLE = 2 };
 
@@ -45,6 +46,26 @@ static void describe_head(gc_runner *r, int head)
     memcpy(to->dims, type->dims, sizeof to->dims);
 }
 
+/* Counted while it lives. */
+static gradcam_status allocate_feed(const gc_runner *r, gc_tensor *feed, gradcam_error *error)
+{
+    gc_budget *const budget = gc_packs_budget(r->setup.packs);
+    if (!gc_tensor_is_valid(feed))
+        return gc_tensor_alloc(feed, error);
+    GC_TRY(gc_budget_take(budget, gc_tensor_bytes(feed), "the input", error));
+    const gradcam_status status = gc_tensor_alloc(feed, error);
+    if (status != GRADCAM_OK)
+        gc_budget_give(budget, gc_tensor_bytes(feed));
+    return status;
+}
+
+static void free_feed(const gc_runner *r, gc_tensor *feed)
+{
+    if (feed->data != NULL)
+        gc_budget_give(gc_packs_budget(r->setup.packs), gc_tensor_bytes(feed));
+    gc_tensor_free(feed);
+}
+
 static gradcam_status create(gc_runner *r, const gc_runner_setup *setup, gradcam_error *error)
 {
     gc_feed *feeds = NULL;
@@ -61,7 +82,7 @@ static gradcam_status create(gc_runner *r, const gc_runner_setup *setup, gradcam
     r->setup.heads = heads;
     for (int i = 0; i < setup->feed_count; i++) {
         r->feeds[i] = feeds[i].type;
-        GC_TRY(gc_tensor_alloc(&r->feeds[i], error));
+        GC_TRY(allocate_feed(r, &r->feeds[i], error));
     }
     for (int h = 0; h < r->setup.head_count; h++)
         describe_head(r, h);
@@ -102,7 +123,7 @@ void gc_runner_destroy(gc_runner **runner)
     drop_idle(r);
     gc_tails_destroy(&r->tails);
     for (int i = 0; r->feeds != NULL && i < r->setup.feed_count; i++)
-        gc_tensor_free(&r->feeds[i]);
+        free_feed(r, &r->feeds[i]);
     gc_arena_destroy(&r->arena);
     gc_free(r);
     *runner = NULL;

@@ -197,6 +197,14 @@ static void folded_constants(void)
     CHECK(strstr(error.message, "64.0 MiB of memory are needed") != NULL);
 }
 
+/* 127 x 3 x 65536 x 8, refused before it is made. */
+static void input(void)
+{
+    gradcam_model_options options = {.max_memory = 700 << 20};
+    CHECK_INT(explain(&options, CORPUS "/input_of_800_megabytes.onnx"), GRADCAM_ERROR_LIMIT);
+    CHECK(strstr(error.message, "the input: 762.0 MiB of memory are needed") != NULL);
+}
+
 /* Names and nodes of a model live in an arena. */
 static void arena(void)
 {
@@ -228,4 +236,4 @@ static void beyond_use(void)
 }
 
 TEST_MAIN(files_and_pixels, arrays, nodes, unrolled_nodes, depth, external_data, folded_constants,
-          arena, beyond_use)
+          input, arena, beyond_use)
