@@ -23,7 +23,7 @@ static void mix(const uint8_t *restrict rgb, const uint8_t *restrict heat, int64
         out[i] = rounded(picture_share * rgb[i] + heat_share * heat[i]);
 }
 
-/* The colours of up to PART places; */
+/* The colours of up to PART places. */
 static void gather_heat(const float *map, const gc_colormap *colormap, int64_t count, uint8_t *heat)
 {
     uint8_t index[PART];
