@@ -3,8 +3,8 @@
  * A plan: everything needed to run a graph for one set of input shapes, forward and backward.
  *
  * Making a plan chooses kernels and layouts, fuses, and places every buffer in one block of memory;
- * running it allocates nothing and takes no lock. A plan belongs to one thread at a time; the
- * packed weights it uses are shared.
+ * running it allocates nothing and takes no lock (oneDNN makes lists of arguments). A plan belongs
+ * to one thread at a time; the packed weights it uses are shared.
  */
 #ifndef GC_ENGINE_PLAN_H
 #define GC_ENGINE_PLAN_H

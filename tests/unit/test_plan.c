@@ -8,11 +8,17 @@
  * Every case runs with the engine, with the engine in strict mode, with plain kernels, and with the
  * engine once constants are folded and operators joined (gc_prepare); each time twice forward and,
  * from different seeds, twice backward, so that a buffer reused too early is seen. Exit status 1
- * when a case failed or there was none, when a strict plan uses Winograd's algorithm, or when no
- * other one does where oneDNN is known to have it and the case "tiled" ran.
+ * when a case failed or there was none, when a strict plan uses Winograd's algorithm, when no other
+ * one does where oneDNN is known to have it and the case "tiled" ran, or when running a plan
+ * allocated memory or took a lock: gc_new_raw, where all blocks of the library come from, calls the
+ * aligned_alloc of this program, and whoever takes a lock its pthread_mutex_lock.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/plan.h"
@@ -29,6 +35,28 @@ typedef struct tally {
     int winograd; /* steps */
     bool failed, is_tiled;
 } tally;
+
+/* ---- What running does not do --------------------------------------------------------------- */
+
+static long allocations, locks;
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    void *block = NULL;
+    allocations++;
+    return posix_memalign(&block, alignment, size) == 0 ? block : NULL;
+}
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    static int (*real)(pthread_mutex_t *);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+    locks++;
+    return real(mutex);
+}
+
+/* ---- Cases ---------------------------------------------------------------------------------- */
 
 /* Of whom the engine asks what. */
 typedef enum mode { ENGINE, STRICT, PLAIN } mode;
@@ -54,6 +82,15 @@ static void complain(tally *t, const setup *s, const char *what, int value, doub
 {
     fprintf(stderr, "%s%s: %s of '%s' differs by %.3g\n", s->c->name,
             s->request.plain ? " (plain)" : "", what, s->c->model->values[value].name, difference);
+    t->failed = true;
+}
+
+static void check_calls(tally *t, const setup *s, const char *pass, long allocated, long locked)
+{
+    if (allocations == allocated && locks == locked)
+        return;
+    fprintf(stderr, "%s%s: %s: %ld blocks were allocated and %ld locks taken\n", s->c->name,
+            s->request.plain ? " (plain)" : "", pass, allocations - allocated, locks - locked);
     t->failed = true;
 }
 
@@ -137,7 +174,9 @@ static gradcam_status check_backward(tally *t, const setup *s, gc_plan *plan, gr
         for (int64_t i = 0; i < gc_tensor_count(seed); i++)
             gc_floats(seed)[i] = 123.0f;
     }
+    const long allocated = allocations, locked = locks;
     GC_TRY(gc_plan_backward(plan, error));
+    check_calls(t, s, "backward", allocated, locked);
     for (int k = 0; k < s->request.target_count; k++) {
         gc_tensor *const seed = gc_plan_seed(plan, k);
         memcpy(seed->data, s->seeds[k]->data, gc_tensor_bytes(seed));
@@ -175,7 +214,9 @@ static gradcam_status run(tally *t, const setup *s, gradcam_error *error)
     feed(s, plan);
     gradcam_status status = GRADCAM_OK;
     for (int round = 0; round < 2 && status == GRADCAM_OK; round++) {
+        const long allocated = allocations, locked = locks;
         status = gc_plan_forward(plan, error);
+        check_calls(t, s, "forward", allocated, locked);
         if (status == GRADCAM_OK && op_case_status(s->c) == GRADCAM_OK)
             check_forward(t, s, plan);
         if (status == GRADCAM_OK && s->request.target_count > 0)
@@ -252,6 +293,15 @@ static bool lacks_winograd(const tally *t)
     return true;
 }
 
+/* Making plans does both. */
+static bool sees_no_calls(void)
+{
+    if (allocations > 0 && locks > 0)
+        return false;
+    fprintf(stderr, "calls of aligned_alloc or pthread_mutex_lock do not come here\n");
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -271,5 +321,5 @@ int main(int argc, char **argv)
     printf("%d cases, %d failed; %d gradients; largest difference of values %.2g, of gradients "
            "%.2g; %d steps by Winograd's algorithm\n",
            t.cases, t.failures, t.gradients, t.worst_output, t.worst_gradient, t.winograd);
-    return t.failures > 0 || t.cases == 0 || lacks_winograd(&t);
+    return t.failures > 0 || t.cases == 0 || lacks_winograd(&t) || sees_no_calls();
 }

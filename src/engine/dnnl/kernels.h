@@ -4,7 +4,7 @@
  *
  * Each constructor may decline: it then returns GRADCAM_OK with *kernel NULL, and the plain kernel
  * of src/ops takes over. Memory is bound once, when the plan has placed its buffers; running a
- * kernel allocates nothing.
+ * kernel allocates nothing but what oneDNN lists its arguments in.
  */
 #ifndef GC_ENGINE_DNNL_KERNELS_H
 #define GC_ENGINE_DNNL_KERNELS_H
