@@ -245,45 +245,6 @@ bool gc_constant_is_stored(const gc_constant *constant)
 const char gc_not_finite[] = "it holds NaN or infinity; the training has diverged or the file is "
                              "damaged. Export the model again.";
 
-static gradcam_status read_all(gc_constant *constant, void **data, gradcam_error *error)
-{
-    const size_t bytes = gc_tensor_bytes(&constant->tensor);
-    GC_TRY(gc_budget_take(constant->budget, bytes, "the weights", error));
-    gradcam_status status = gc_new_raw(data, 1, bytes, error);
-    if (status == GRADCAM_OK)
-        status = gc_constant_copy(constant, *data, error);
-    if (status != GRADCAM_OK) {
-        gc_free(*data);
-        *data = NULL;
-        gc_budget_give(constant->budget, bytes);
-    }
-    return status;
-}
-
-gradcam_status gc_constant_load(gc_constant *constant, gc_tensor *tensor, gradcam_error *error)
-{
-    *tensor = constant->tensor;
-    if (constant->store == NULL)
-        return GRADCAM_OK;
-    pthread_mutex_lock(&constant->lock);
-    const gradcam_status status =
-        constant->loaded == NULL ? read_all(constant, &constant->loaded, error) : GRADCAM_OK;
-    tensor->data = constant->loaded;
-    pthread_mutex_unlock(&constant->lock);
-    return status;
-}
-
-gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error)
-{
-    if (constant->store == NULL)
-        return GRADCAM_OK;
-    GC_TRY(read_all(constant, &constant->tensor.data, error));
-    pthread_mutex_destroy(&constant->lock);
-    gc_store_release(constant->store);
-    constant->store = NULL;
-    return GRADCAM_OK;
-}
-
 /* Infinity and NaN are the values for which x * 0 is not 0, so one sum tells of all. */
 bool gc_is_finite(const float *values, int64_t count)
 {
@@ -294,12 +255,74 @@ bool gc_is_finite(const float *values, int64_t count)
     return sum == 0.0f;
 }
 
-gradcam_status gc_constant_copy(const gc_constant *constant, float *out, gradcam_error *error)
+/* The elements as the file has them. */
+static gradcam_status read_stored(const gc_constant *constant, void *out, gradcam_error *error)
 {
     GC_TRY(gc_store_read(constant->store, out, gc_tensor_bytes(&constant->tensor), constant->offset,
                          error));
-    GC_TRY(gc_store_check(constant->store, error));
+    return gc_store_check(constant->store, error);
+}
+
+gradcam_status gc_constant_copy(const gc_constant *constant, float *out, gradcam_error *error)
+{
+    GC_TRY(read_stored(constant, out, error));
     GC_FAIL_IF(!gc_is_finite(out, gc_tensor_count(&constant->tensor)), error, GRADCAM_ERROR_NUMERIC,
                "%s", gc_not_finite);
+    return GRADCAM_OK;
+}
+
+static gradcam_status allocate(const gc_constant *constant, void **data, gradcam_error *error)
+{
+    const size_t bytes = gc_tensor_bytes(&constant->tensor);
+    GC_TRY(gc_budget_take(constant->budget, bytes, "the weights", error));
+    const gradcam_status status = gc_new_raw(data, 1, bytes, error);
+    if (status != GRADCAM_OK)
+        gc_budget_give(constant->budget, bytes);
+    return status;
+}
+
+static void give_back(const gc_constant *constant, void **data)
+{
+    gc_budget_give(constant->budget, gc_tensor_bytes(&constant->tensor));
+    gc_free(*data);
+    *data = NULL;
+}
+
+static gradcam_status load(gc_constant *constant, gradcam_error *error)
+{
+    if (constant->loaded != NULL)
+        return GRADCAM_OK;
+    GC_TRY(allocate(constant, &constant->loaded, error));
+    const gradcam_status status = gc_constant_copy(constant, constant->loaded, error);
+    if (status != GRADCAM_OK)
+        give_back(constant, &constant->loaded);
+    return status;
+}
+
+gradcam_status gc_constant_load(gc_constant *constant, gc_tensor *tensor, gradcam_error *error)
+{
+    *tensor = constant->tensor;
+    if (constant->store == NULL)
+        return GRADCAM_OK;
+    pthread_mutex_lock(&constant->lock);
+    const gradcam_status status = load(constant, error);
+    tensor->data = constant->loaded;
+    pthread_mutex_unlock(&constant->lock);
+    return status;
+}
+
+gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error)
+{
+    if (constant->store == NULL)
+        return GRADCAM_OK;
+    GC_TRY(allocate(constant, &constant->tensor.data, error));
+    const gradcam_status status = read_stored(constant, constant->tensor.data, error);
+    if (status != GRADCAM_OK) {
+        give_back(constant, &constant->tensor.data);
+        return status;
+    }
+    pthread_mutex_destroy(&constant->lock);
+    gc_store_release(constant->store);
+    constant->store = NULL;
     return GRADCAM_OK;
 }

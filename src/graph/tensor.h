@@ -140,7 +140,8 @@ bool gc_constant_is_stored(const gc_constant *constant);
  *  long as the constant; fails as gc_constant_copy. Any thread may ask. */
 gradcam_status gc_constant_load(gc_constant *constant, gc_tensor *tensor, gradcam_error *error);
 
-/** A stored constant becomes a loaded one. Only while nobody else knows it. */
+/** A stored constant becomes a loaded one, whatever its elements are. Only while nobody else knows
+ *  it. */
 gradcam_status gc_constant_settle(gc_constant *constant, gradcam_error *error);
 
 /** Copies all elements of a stored constant, without keeping them. GRADCAM_ERROR_FILE where the

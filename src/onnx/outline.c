@@ -19,7 +19,7 @@ enum { WINDOW = 4096 };
 typedef struct outline {
     const gc_store *store;
     uint8_t *bytes;
-    size_t size;
+    size_t size, large;
     size_t mark; /* What is wanted below it has been read. */
     gradcam_status status;
     gradcam_error *error;
@@ -67,7 +67,7 @@ static void read_tensor(outline *o, gc_bytes bytes)
     bool has_gap = false;
     while (next(o, &wire, &field)) {
         const bool is_payload = gc_is_payload(&field);
-        const bool is_gap = is_payload && field.content.size >= GC_LARGE_PAYLOAD;
+        const bool is_gap = is_payload && field.content.size >= o->large;
         piece_count += is_payload;
         has_gap |= is_gap;
         if (!is_gap)
@@ -92,13 +92,16 @@ static void read_graph(outline *o, gc_bytes bytes)
 
 /* Where the file is malformed, what is behind that place stays unread: the parser gets no further
  * either. */
-gradcam_status gc_source_outline(const gc_store *store, uint8_t *bytes, size_t size,
-                                 gradcam_error *error)
+gradcam_status gc_source_outline(const gc_source *source, gradcam_error *error)
 {
-    outline o = {.store = store, .bytes = bytes, .size = size, .error = error};
-    gc_wire wire = gc_wire_of((gc_bytes){bytes, size});
+    outline o = {.store = source->store,
+                 .bytes = (uint8_t *)(uintptr_t)source->bytes.data,
+                 .size = source->bytes.size,
+                 .large = source->large,
+                 .error = error};
+    gc_wire wire = gc_wire_of(source->bytes);
     gc_field field;
-    want(&o, bytes, bytes + 1);
+    want(&o, o.bytes, o.bytes + 1);
     while (next(&o, &wire, &field)) {
         if (field.number == MODEL_GRAPH && field.type == GC_WIRE_BYTES)
             read_graph(&o, field.content);

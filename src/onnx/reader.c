@@ -183,7 +183,8 @@ gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, const gc_on
     *graph = NULL;
     GC_TRY(folder_of(path, &folder, error));
     const gradcam_limits limits = gc_limits(bounds != NULL ? bounds->limits : NULL);
-    gradcam_status status = gc_source_open(&source, path, gc_limit_model(&limits), error);
+    const size_t large = bounds != NULL ? bounds->large_payload : 0;
+    gradcam_status status = gc_source_open(&source, path, large, gc_limit_model(&limits), error);
     source.folder = folder;
     source.limits = limits;
     source.budget = bounds != NULL ? bounds->budget : NULL;

@@ -16,6 +16,7 @@
 typedef struct gc_onnx_bounds {
     gc_budget *budget; /**< Counts constants; NULL: no limit. The weights are not given back. */
     const gradcam_limits *limits; /**< NULL: the defaults. */
+    size_t large_payload;         /**< Bytes of weights that are left in the file; 0: the usual. */
 } gc_onnx_bounds;
 
 /** @param bounds NULL: no budget, default limits.

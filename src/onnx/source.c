@@ -8,7 +8,7 @@
 bool gc_source_left_in_file(const gc_source *source, gc_bytes payload, uint64_t *offset)
 {
     const uintptr_t begin = (uintptr_t)source->bytes.data, at = (uintptr_t)payload.data;
-    if (source->store == NULL || payload.size < GC_LARGE_PAYLOAD || at < begin ||
+    if (source->store == NULL || payload.size < source->large || at < begin ||
         at - begin >= source->bytes.size)
         return false;
     *offset = at - begin;
@@ -33,14 +33,13 @@ static gradcam_status read_file(gc_source *source, gc_file_limit limit, gradcam_
     if (size > limit.bytes)
         return gc_limit_exceeded(limit, "too large", size, error);
     GC_TRY(reserve(source, (size_t)size, error));
-    return gc_source_outline(source->store, (uint8_t *)(uintptr_t)source->bytes.data,
-                             source->bytes.size, error);
+    return gc_source_outline(source, error);
 }
 
-gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit limit,
-                              gradcam_error *error)
+gradcam_status gc_source_open(gc_source *source, const char *path, size_t large,
+                              gc_file_limit limit, gradcam_error *error)
 {
-    *source = (gc_source){.folder = NULL};
+    *source = (gc_source){.large = large > 0 ? large : GC_LARGE_PAYLOAD};
     GC_TRY(gc_store_open(&source->store, path, true, error));
     const gradcam_status status = read_file(source, limit, error);
     if (status != GRADCAM_OK)

@@ -16,17 +16,18 @@ typedef struct gc_source {
     const char *folder;    /**< Of external data; NULL: there is none. */
     gc_budget *budget;     /**< Counts weights; NULL: no limit. */
     gradcam_limits limits; /**< None of them zero. */
+    size_t large;          /**< As GC_LARGE_PAYLOAD; tests set it to less. */
     gc_store *store;       /**< NULL: all is in `bytes`, which belong to the caller. */
 } gc_source;
 
-/** Reads a regular file but for its large payloads. Nothing to close on failure. */
-gradcam_status gc_source_open(gc_source *source, const char *path, gc_file_limit limit,
-                              gradcam_error *error);
+/** Reads a regular file but for payloads of `large` bytes and more; 0: GC_LARGE_PAYLOAD. Nothing to
+ *  close on failure. */
+gradcam_status gc_source_open(gc_source *source, const char *path, size_t large,
+                              gc_file_limit limit, gradcam_error *error);
 void gc_source_close(gc_source *source);
 
-/** The part of gc_source_open that reads; bytes: `size` zeros, the size of the file. */
-gradcam_status gc_source_outline(const gc_store *store, uint8_t *bytes, size_t size,
-                                 gradcam_error *error);
+/** The part of gc_source_open that reads, into source->bytes, which are zeros. */
+gradcam_status gc_source_outline(const gc_source *source, gradcam_error *error);
 
 /** Is a payload, as it lies in source->bytes, still in the file? Then *offset is its place. */
 bool gc_source_left_in_file(const gc_source *source, gc_bytes payload, uint64_t *offset);

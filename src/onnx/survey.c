@@ -244,7 +244,7 @@ gradcam_status gc_survey_file(gc_survey *survey, const char *path, gc_file_limit
     gc_source source;
     *survey = (gc_survey){0};
     surveyor s = {.survey = survey, .error = error};
-    gradcam_status status = gc_source_open(&source, path, limit, error);
+    gradcam_status status = gc_source_open(&source, path, 0, limit, error);
     if (status == GRADCAM_OK)
         status = survey_source(&s, source.bytes);
     gc_source_close(&source);

@@ -150,7 +150,7 @@ static void put_value(message *graph, unsigned field, const char *name, const in
     put_message(graph, field, value);
 }
 
-static float first[FIRST], second[SECOND], linear[CLASSES * CHANNELS];
+static float first[FIRST], second[SECOND], linear[CLASSES * CHANNELS], mask[SECOND];
 
 static void fill(float *values, size_t count, uint32_t seed, float scale)
 {
@@ -165,10 +165,13 @@ static void fill_weights(void)
     fill(first, FIRST, 1, 0.2f);
     fill(second, SECOND, 2, 0.2f);
     fill(linear, CLASSES * CHANNELS, 3, 1.0f);
+    for (int i = 0; i < SECOND; i++)
+        mask[i] = i % 3 == 0 ? -INFINITY : 0.0f;
 }
 
-/* Two convolutions and a linear layer; with `shared`, the weights of one are also a result. */
-static message make_model(encoding how, bool shared)
+/* Two convolutions and a linear layer. A second result is a constant: "w2", the weights of a
+ * convolution, or "mask", which is not finite; NULL: there is none. */
+static message make_model(encoding how, const char *result)
 {
     message graph = {NULL, 0, 0}, opset = {NULL, 0, 0}, model = {NULL, 0, 0};
     put_node(&graph, "Conv", "conv1", "x", "w1", "a");
@@ -184,8 +187,9 @@ static message make_model(encoding how, bool shared)
     put_initializer(&graph, "w3", RAW, linear, (int[]){CHANNELS, CLASSES}, 2);
     put_value(&graph, 11, "x", (int[]){1, 3, SIDE, SIDE}, 4);
     put_value(&graph, 12, "scores", (int[]){1, CLASSES}, 2);
-    if (shared) {
-        put_node(&graph, "Identity", "", "w2", NULL, "copy");
+    if (result != NULL) {
+        put_initializer(&graph, "mask", how, mask, (int[]){CHANNELS, CHANNELS, 3, 3}, 4);
+        put_node(&graph, "Identity", "", result, NULL, "copy");
         put_value(&graph, 12, "copy", (int[]){CHANNELS, CHANNELS, 3, 3}, 4);
     }
     put_int(&opset, 2, 13);
@@ -202,9 +206,9 @@ static void write_bytes(const uint8_t *bytes, size_t size)
     close(file);
 }
 
-static void write_model(encoding how, bool shared)
+static void write_model(encoding how, const char *result)
 {
-    message model = make_model(how, shared);
+    message model = make_model(how, result);
     write_bytes(model.bytes, model.size);
     free(model.bytes);
 }
@@ -296,7 +300,7 @@ static void encodings(void)
     static float expected[MAP], map[MAP];
     for (int how = RAW; how <= RAW_TWICE; how++) {
         gc_graph *graph = NULL;
-        write_model((encoding)how, false);
+        write_model((encoding)how, NULL);
         CHECK_OK(gc_onnx_read_file(&graph, path, NULL, &error));
         if (graph == NULL)
             continue;
@@ -317,19 +321,26 @@ static void encodings(void)
 static void with_other_readers(void)
 {
     gc_graph *graph = NULL;
-    write_model(RAW, true);
+    write_model(RAW, "w2");
     CHECK_OK(gc_onnx_read_file(&graph, path, NULL, &error));
     if (graph == NULL)
         return;
     check_constant(graph, "w1", first, FIRST, true);
     check_constant(graph, "w2", second, SECOND, false);
     gc_graph_destroy(&graph);
+    write_model(RAW, "mask");
+    CHECK_OK(gc_onnx_read_file(&graph, path, NULL, &error));
+    if (graph == NULL)
+        return;
+    check_constant(graph, "w2", second, SECOND, true);
+    check_constant(graph, "mask", mask, SECOND, false);
+    gc_graph_destroy(&graph);
 }
 
 static void from_memory(void)
 {
     gc_graph *graph = NULL;
-    message model = make_model(RAW, false);
+    message model = make_model(RAW, NULL);
     CHECK_OK(gc_onnx_read(&graph, model.bytes, model.size, NULL, &error));
     if (graph != NULL)
         check_constant(graph, "w2", second, SECOND, false);
@@ -340,9 +351,9 @@ static void from_memory(void)
 static void file_changes(void)
 {
     session s = {NULL, NULL};
-    const message model = make_model(RAW, false);
+    const message model = make_model(RAW, NULL);
     static float expected[MAP], map[MAP];
-    write_model(RAW, false);
+    write_model(RAW, NULL);
     explain_file(expected);
 
     /* Removed: the open file is still there. */
@@ -355,7 +366,7 @@ static void file_changes(void)
 
     /* Cut short. */
     static const char *const shorter[] = {"conv1", "'w1'", "the file became shorter", NULL};
-    write_model(RAW, false);
+    write_model(RAW, NULL);
     CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
     CHECK_INT(truncate(path, 100), 0);
     expect_refusal(s.model, GRADCAM_ERROR_FILE, shorter);
@@ -364,7 +375,7 @@ static void file_changes(void)
     /* Written to. */
     static const char *const changed[] = {path, "conv1", "'w1'", "was written to after it was",
                                           NULL};
-    write_model(RAW, false);
+    write_model(RAW, NULL);
     CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
     write_bytes(model.bytes, model.size);
     const struct timespec times[] = {{.tv_sec = 1}, {.tv_sec = 1}};
@@ -380,7 +391,7 @@ static void not_finite(void)
     for (int i = 0; i < 2; i++) {
         session s = {NULL, NULL};
         second[SECOND - 1] = i == 0 ? NAN : INFINITY;
-        write_model(RAW, false);
+        write_model(RAW, NULL);
         CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
         expect_refusal(s.model, GRADCAM_ERROR_NUMERIC, parts);
         close_session(&s);
@@ -391,7 +402,7 @@ static void not_finite(void)
 /* However much of the file is there: an error, and the same one as from memory. */
 static void truncated(void)
 {
-    const message model = make_model(RAW, false);
+    const message model = make_model(RAW, NULL);
     for (size_t size = 1; size < model.size; size += size < 400 ? 1 : 9973) {
         gradcam_error from_memory = {.message = ""};
         gc_graph *graph = NULL;
@@ -420,7 +431,7 @@ static void threads(void)
     pthread_t all[4];
     void *data[4] = {NULL};
     gc_graph *graph = NULL;
-    write_model(RAW, false);
+    write_model(RAW, NULL);
     CHECK_OK(gc_onnx_read_file(&graph, path, NULL, &error));
     if (graph == NULL)
         return;
