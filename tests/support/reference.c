@@ -49,18 +49,16 @@ gradcam_status reference_create(reference **out, const gc_graph *graph, gradcam_
     GC_TRY(gc_new(out, 1, sizeof **out, error));
     reference *const r = *out;
     r->graph = graph;
-    const gradcam_status status = allocate(r, error);
-    if (status != GRADCAM_OK) {
-        reference_destroy(out);
-        return status;
-    }
-    for (int v = 0; v < graph->value_count; v++) {
+    gradcam_status status = allocate(r, error);
+    for (int v = 0; v < graph->value_count && status == GRADCAM_OK; v++) {
         r->values[v] = graph->values[v].type;
         r->known[v] = graph->values[v].constant != NULL;
         if (r->known[v])
-            r->values[v] = *gc_constant_tensor(graph->values[v].constant);
+            status = gc_constant_load(graph->values[v].constant, &r->values[v], error);
     }
-    return GRADCAM_OK;
+    if (status != GRADCAM_OK)
+        reference_destroy(out);
+    return status;
 }
 
 void reference_destroy(reference **out)
