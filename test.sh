@@ -186,7 +186,7 @@ stage_sanitize() {
 stage_threads() {
     heading "Tests with the thread sanitizer"
     local archer
-    local tests=(threads api numerics request crew)
+    local tests=(threads api numerics request crew stored)
     archer=$(clang -print-resource-dir 2>/dev/null)/../../libarcher.so
     if [ ! -e "$archer" ]; then
         check "thread sanitizer" missing "clang's libarcher.so, of libomp-dev"
