@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "gradcam.h"
 
 enum { MOST_THREADS = 256 };
@@ -33,13 +33,6 @@ typedef struct bench {
     atomic_int started;
     atomic_bool is_over;
 } bench;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static gradcam_status explain(const bench *b, gradcam_explainer *explainer, gradcam_error *error)
 {
@@ -103,9 +96,9 @@ static void answer(bench *b)
     int runs = 0;
     while (scanf("%d %d", &b->batch, &runs) == 2) {
         for (int i = 0; i < runs; i++) {
-            const double start = now_ms();
+            const double start = gc_now_ms();
             run_batch(b);
-            printf("%.4f ", now_ms() - start);
+            printf("%.4f ", gc_now_ms() - start);
         }
         printf("\n");
         fflush(stdout);

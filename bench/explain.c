@@ -11,8 +11,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "gradcam.h"
 
 typedef struct worker {
@@ -23,13 +23,6 @@ typedef struct worker {
     size_t count;
     gradcam_target target; /* without a text: the predicted class */
 } worker;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static gradcam_status explain(worker *w, gradcam_error *error)
 {
@@ -101,11 +94,11 @@ static gradcam_status answer(worker *w, gradcam_error *error)
     int runs;
     while (scanf("%d", &runs) == 1) {
         for (int i = 0; i < runs; i++) {
-            const double start = now_ms();
+            const double start = gc_now_ms();
             const gradcam_status status = explain(w, error);
             if (status != GRADCAM_OK)
                 return status;
-            printf("%.4f ", now_ms() - start);
+            printf("%.4f ", gc_now_ms() - start);
         }
         printf("\n");
         fflush(stdout);

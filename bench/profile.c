@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "cam/layers.h"
 #include "cam/method.h"
 #include "cam/target.h"
@@ -41,13 +41,6 @@ typedef struct bench {
     bare_conv *convs;
     int conv_count;
 } bench;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static int ascending(const void *a, const void *b)
 {
@@ -159,11 +152,11 @@ static gradcam_status measure(bench *b, int rounds, gradcam_error *error)
 {
     static double whole[MAX_ROUNDS], convs[MAX_ROUNDS];
     for (int i = -2; i < rounds; i++) { /* two rounds to warm up */
-        const double start = now();
+        const double start = gc_now_ms();
         GC_TRY(explain(b, error));
-        const double middle = now();
+        const double middle = gc_now_ms();
         GC_TRY(run_convs(b, error));
-        const double end = now();
+        const double end = gc_now_ms();
         whole[i < 0 ? 0 : i] = middle - start;
         convs[i < 0 ? 0 : i] = end - middle;
     }
@@ -199,9 +192,9 @@ static gradcam_status time_steps(bench *b, timed *steps, int count, int rounds,
     }
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < count; i++) {
-            const double start = now();
+            const double start = gc_now_ms();
             GC_TRY(gc_plan_run_step(b->plan, i, error));
-            const double ms = now() - start;
+            const double ms = gc_now_ms() - start;
             if (round == 0 || ms < steps[i].ms)
                 steps[i].ms = ms;
         }

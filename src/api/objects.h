@@ -4,8 +4,8 @@
 #define GC_API_OBJECTS_H
 
 #include <stdatomic.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "cam/biases.h"
 #include "cam/goal.h"
 #include "cam/layers.h"
@@ -86,13 +86,6 @@ struct gradcam_explanation {
 static inline int64_t gc_map_count(const gradcam_map *map)
 {
     return (int64_t)map->depth * map->width * map->height;
-}
-
-static inline double gc_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 gradcam_model *gc_model_retain(gradcam_model *model);

@@ -108,8 +108,11 @@ static gradcam_status make_room(gradcam_explainer *e, const gradcam_input *input
     if (e->shape_count == GC_MAX_SHAPES)
         drop_last(e);
     while (e->shape_count > 0) {
-        if (make(e, input, made, NULL) == GRADCAM_OK)
-            return GRADCAM_OK;
+        const gradcam_status status = make(e, input, made, NULL);
+        if (status == GRADCAM_OK)
+            return status;
+        if (!gc_is_scarce(status))
+            break;
         drop_last(e);
     }
     return make(e, input, made, error);

@@ -7,6 +7,8 @@
 #ifndef GC_BASE_ERROR_H
 #define GC_BASE_ERROR_H
 
+#include <stdbool.h>
+
 #include "gradcam.h"
 
 /** Fills `error` (if any) and returns `status`, so that a failure is one statement. */
@@ -20,6 +22,12 @@ gradcam_status gc_fail_context(gradcam_error *error, gradcam_status status, cons
 
 /** The usual text for a failed allocation of `size` bytes. */
 gradcam_status gc_fail_memory(gradcam_error *error, size_t size) __attribute__((cold));
+
+/** Did memory run out, or what the limits leave of it? */
+static inline bool gc_is_scarce(gradcam_status status)
+{
+    return status == GRADCAM_ERROR_MEMORY || status == GRADCAM_ERROR_LIMIT;
+}
 
 /* The static analyser sees one file at a time, and must be told that these return what they got. */
 #ifdef __clang_analyzer__

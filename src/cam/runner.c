@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cam/tail.h"
-#include "engine/dnnl/kernels.h"
 
 enum { MOST_IDLE = 2 };
 
@@ -266,9 +265,13 @@ static gradcam_status prepare_new(gc_runner *r, const gc_wish *wish, int count,
                         .layer_count = wish->layer_count,
                         .heads = wish->heads,
                         .guided = wish->guided};
-    if (r->idle_count > 0 && make_plan(r, NULL) == GRADCAM_OK)
-        return GRADCAM_OK;
-    drop_idle(r);
+    if (r->idle_count > 0) {
+        const gradcam_status status = make_plan(r, NULL);
+        if (status == GRADCAM_OK)
+            return status;
+        if (gc_is_scarce(status))
+            drop_idle(r);
+    }
     return make_plan(r, error);
 }
 

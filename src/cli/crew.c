@@ -61,7 +61,7 @@ static void put(crew *c, size_t index)
 {
     slot *const s = &c->slots[index % c->ring];
     pthread_mutex_lock(&c->lock);
-    if (s->status == GRADCAM_ERROR_MEMORY || s->status == GRADCAM_ERROR_LIMIT)
+    if (gc_is_scarce(s->status))
         c->is_scarce = true;
     else
         s->is_done = true;

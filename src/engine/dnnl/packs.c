@@ -112,6 +112,33 @@ static dnnl_status_t create_transform(dnnl_primitive_desc_t *pd, dnnl_primitive_
     return status;
 }
 
+typedef struct operand {
+    int arg;
+    gc_const_md md;
+    const void *data;
+} operand;
+
+enum { OPERANDS = 3 };
+
+static dnnl_status_t execute(gc_dnnl *dnnl, dnnl_primitive_t primitive, const operand *operands)
+{
+    dnnl_exec_arg_t args[OPERANDS] = {{0}};
+    dnnl_status_t status = dnnl_success;
+    for (int i = 0; i < OPERANDS && status == dnnl_success; i++) {
+        args[i].arg = operands[i].arg;
+        status = dnnl_memory_create(&args[i].memory, operands[i].md, dnnl->engine,
+                                    (void *)(uintptr_t)operands[i].data);
+    }
+    if (status == dnnl_success)
+        status = dnnl_primitive_execute(primitive, dnnl->stream, OPERANDS, args);
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(dnnl->stream);
+    for (int i = 0; i < OPERANDS; i++)
+        if (args[i].memory != NULL)
+            dnnl_memory_destroy(args[i].memory);
+    return status;
+}
+
 /* Weights transformed for Winograd's algorithm are known to oneDNN alone. */
 static gradcam_status transform(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
                                 const float *from_data, gc_const_md to, float *to_data,
@@ -119,33 +146,17 @@ static gradcam_status transform(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t primitive = NULL;
-    dnnl_status_t made = create_transform(&pd, &primitive, dnnl, from, to);
-    const gc_const_md scratch =
-        made == dnnl_success ? dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0) : NULL;
     gradcam_status status = GRADCAM_OK;
-    if (made == dnnl_success)
-        status = need(&packs->scratch, dnnl_memory_desc_get_size(scratch), error);
-    const struct {
-        int arg;
-        gc_const_md md;
-        const void *data;
-    } operands[] = {{DNNL_ARG_FROM, from, from_data},
-                    {DNNL_ARG_TO, to, to_data},
-                    {DNNL_ARG_SCRATCHPAD, scratch, packs->scratch.data}};
-    enum { COUNT = sizeof operands / sizeof operands[0] };
-    dnnl_exec_arg_t args[COUNT] = {{0}};
-    for (int i = 0; i < COUNT && made == dnnl_success && status == GRADCAM_OK; i++) {
-        args[i].arg = operands[i].arg;
-        made = dnnl_memory_create(&args[i].memory, operands[i].md, dnnl->engine,
-                                  (void *)(uintptr_t)operands[i].data);
+    dnnl_status_t made = create_transform(&pd, &primitive, dnnl, from, to);
+    if (made == dnnl_success) {
+        const gc_const_md md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        status = need(&packs->scratch, dnnl_memory_desc_get_size(md), error);
+        const operand operands[OPERANDS] = {{DNNL_ARG_FROM, from, from_data},
+                                            {DNNL_ARG_TO, to, to_data},
+                                            {DNNL_ARG_SCRATCHPAD, md, packs->scratch.data}};
+        if (status == GRADCAM_OK)
+            made = execute(dnnl, primitive, operands);
     }
-    if (made == dnnl_success && status == GRADCAM_OK)
-        made = dnnl_primitive_execute(primitive, dnnl->stream, COUNT, args);
-    if (made == dnnl_success && status == GRADCAM_OK)
-        made = dnnl_stream_wait(dnnl->stream);
-    for (int i = 0; i < COUNT; i++)
-        if (args[i].memory != NULL)
-            dnnl_memory_destroy(args[i].memory);
     if (primitive != NULL)
         dnnl_primitive_destroy(primitive);
     if (pd != NULL)
