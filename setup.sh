@@ -7,7 +7,8 @@
 set -euo pipefail
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev
-    libdnnl-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libexif-dev libcjson-dev)
+    libdnnl-dev libjpeg62-turbo-dev libpng-dev libdeflate-dev libwebp-dev libtiff-dev libexif-dev
+    libcjson-dev)
 # Compilers and checkers; what packaging is tried with; the oracles that results are compared with;
 # what the scenes of the bundled model are made from.
 test_packages=(g++ clang clang-format clang-tidy libomp-dev valgrind libc6-dbg

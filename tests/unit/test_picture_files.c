@@ -318,6 +318,40 @@ static void encoders(void)
     CHECK_OK(gc_picture_write(in_folder("x.jpg"), pixel, 1, 1, 500, &error));
 }
 
+/* Noise or one colour, written and read back by libpng, which is strict about check sums. */
+static void check_png(bool noise, int width, int height)
+{
+    const size_t count = 3 * (size_t)width * (size_t)height;
+    const gc_encoder *encoder = NULL;
+    uint8_t *rgb = NULL, *bytes = NULL;
+    size_t size = 0;
+    gc_picture back = {0};
+    uint32_t seed = 1;
+    CHECK_OK(gc_new_raw(&rgb, count, 1, &error));
+    for (size_t i = 0; i < count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        rgb[i] = noise ? (uint8_t)(seed >> 24) : 200;
+    }
+    CHECK_OK(gc_encoder_find(&encoder, "a.png", &error));
+    CHECK_OK(gc_picture_encode(encoder, rgb, width, height, 92, &bytes, &size, &error));
+    CHECK(size <= count + count / 100 + 200 + (size_t)height);
+    CHECK(noise || count < 100000 || size < count / 100);
+    CHECK_OK(gc_picture_decode(&back, bytes, size, NULL, &error));
+    CHECK(back.width == width && back.height == height && memcmp(back.rgb, rgb, count) == 0);
+    gc_picture_free(&back);
+    gc_free(bytes);
+    gc_free(rgb);
+}
+
+static void png_sizes(void)
+{
+    static const int sizes[][2] = {{1, 1},   {2, 1},     {1, 40},    {40, 1},     {3, 3},
+                                   {33, 17}, {500, 375}, {21845, 3}, {1000000, 1}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (int noise = 0; noise < 2; noise++)
+            check_png(noise, sizes[i][0], sizes[i][1]);
+}
+
 static void npy_files(void)
 {
     const float values[6] = {0, 1, 2, 3, 4, -0.5f};
@@ -463,5 +497,5 @@ static void clean_up(void)
 }
 
 TEST_MAIN(make_samples, reads_what_it_writes, truncations, byte_flips, giant_sizes, messages,
-          atomic_writing, killed_writing, encoders, npy_files, npy_types, npy_numbers, npy_headers,
-          clean_up)
+          atomic_writing, killed_writing, encoders, png_sizes, npy_files, npy_types, npy_numbers,
+          npy_headers, clean_up)
