@@ -40,18 +40,13 @@ gradcam_status gc_feed_picture(gradcam_explainer *e, gradcam_explanation *x, gra
 
 /* ---- Forward -------------------------------------------------------------------------------- */
 
-/* The first one, or `count`. Chunks are looked through without a branch, which makes vectors. */
+/* The first one, or `count`. */
 static int64_t find_not_finite(const float *values, int64_t count)
 {
-    enum { CHUNK = 1024 };
     int64_t i = 0;
-    for (int is_bad = 0; i + CHUNK <= count; i += CHUNK) {
-        for (int k = 0; k < CHUNK; k++)
-            is_bad |= !(fabsf(values[i + k]) <= FLT_MAX);
-        if (is_bad)
-            break;
-    }
-    while (i < count && isfinite(values[i]))
+    if (gc_is_finite(values, count))
+        return count;
+    while (isfinite(values[i]))
         i++;
     return i;
 }
@@ -93,26 +88,57 @@ static uint32_t key_of(float value)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-/* Best first, equals by index: a radix sort, stable, a byte of the key at a time. */
-static gradcam_status rank(gradcam_prediction *predictions, size_t count, gradcam_error *error)
+/* A class and its place in the order: the complement of its key, then its index. */
+static uint64_t place_of(float logit, uint32_t index)
 {
-    enum { DIGITS = 256 };
-    gradcam_prediction *other = NULL, *from = predictions;
+    return (uint64_t)~key_of(logit) << 32 | index;
+}
+
+/* The classes, best first, equals by index: a radix sort of the upper half, stable, a byte at a
+ * time. */
+static gradcam_status rank(const float *logits, uint64_t *places, size_t count,
+                           gradcam_error *error)
+{
+    enum { DIGITS = 256, PASSES = 4 };
+    size_t start[PASSES][DIGITS] = {{0}};
+    uint64_t *other = NULL, *from = places;
     GC_TRY(gc_new_raw(&other, count, sizeof *other, error));
-    gradcam_prediction *to = other;
-    for (int shift = 0; shift < 32; shift += 8) {
-        size_t place[DIGITS + 1] = {0};
+    uint64_t *to = other;
+    for (size_t i = 0; i < count; i++) {
+        places[i] = place_of(logits[i], (uint32_t)i);
+        for (int p = 0; p < PASSES; p++)
+            start[p][places[i] >> (32 + 8 * p) & (DIGITS - 1)]++;
+    }
+    for (int p = 0; p < PASSES; p++) {
+        size_t before = 0;
+        for (int d = 0; d < DIGITS; d++) {
+            const size_t here = start[p][d];
+            start[p][d] = before;
+            before += here;
+        }
         for (size_t i = 0; i < count; i++)
-            place[DIGITS - (key_of(from[i].logit) >> shift & (DIGITS - 1))]++;
-        for (int d = 1; d <= DIGITS; d++)
-            place[d] += place[d - 1];
-        for (size_t i = 0; i < count; i++)
-            to[place[DIGITS - 1 - (key_of(from[i].logit) >> shift & (DIGITS - 1))]++] = from[i];
-        gradcam_prediction *const swap = from;
+            to[start[p][from[i] >> (32 + 8 * p) & (DIGITS - 1)]++] = from[i];
+        uint64_t *const swap = from;
         from = to;
         to = swap;
     }
-    gc_free(other); /* an even number of passes ends in `predictions` */
+    gc_free(other); /* an even number of passes ends in `places` */
+    return GRADCAM_OK;
+}
+
+static gradcam_status list_classes(gradcam_explainer *e, gradcam_explanation *x,
+                                   const float *logits, const uint64_t *places,
+                                   float *probabilities, gradcam_error *error)
+{
+    GC_TRY(gc_arena_new(x->arena, &x->predictions, x->class_count, sizeof *x->predictions, error));
+    gc_probabilities(e->target.activation, logits, probabilities, e->classes);
+    for (size_t k = 0; k < x->class_count; k++) {
+        const size_t i = (uint32_t)places[k];
+        x->predictions[k] = (gradcam_prediction){.index = (int)i,
+                                                 .label = gradcam_model_label(e->model, i),
+                                                 .logit = logits[i],
+                                                 .probability = probabilities[i]};
+    }
     return GRADCAM_OK;
 }
 
@@ -121,22 +147,22 @@ gradcam_status gc_predict(gradcam_explainer *e, gradcam_explanation *x, gradcam_
 {
     const gc_tensor *logits = NULL;
     float *probabilities = NULL;
+    uint64_t *places = NULL;
     GC_TRY(gc_runner_value(e->runner, e->target.logits, &logits, error));
     GC_TRY(check_logits(e, x, gc_floats(logits),
                         e->classes > 0 ? e->classes : gc_tensor_count(logits), error));
     if (e->classes == 0)
         return GRADCAM_OK;
     x->class_count = (size_t)e->classes;
-    GC_TRY(gc_arena_new(x->arena, &x->predictions, x->class_count, sizeof *x->predictions, error));
-    GC_TRY(gc_new(&probabilities, x->class_count, sizeof *probabilities, error));
-    gc_probabilities(e->target.activation, gc_floats(logits), probabilities, e->classes);
-    for (int i = 0; i < (int)e->classes; i++)
-        x->predictions[i] = (gradcam_prediction){.index = i,
-                                                 .label = gradcam_model_label(e->model, (size_t)i),
-                                                 .logit = gc_floats(logits)[i],
-                                                 .probability = probabilities[i]};
+    GC_TRY(gc_new_raw(&probabilities, x->class_count, sizeof *probabilities, error));
+    gradcam_status status = gc_new_raw(&places, x->class_count, sizeof *places, error);
+    if (status == GRADCAM_OK)
+        status = rank(gc_floats(logits), places, x->class_count, error);
+    if (status == GRADCAM_OK)
+        status = list_classes(e, x, gc_floats(logits), places, probabilities, error);
+    gc_free(places);
     gc_free(probabilities);
-    return rank(x->predictions, x->class_count, error);
+    return status;
 }
 
 /* ---- The flow ------------------------------------------------------------------------------- */
@@ -180,7 +206,7 @@ static gradcam_status feed_tensor(gradcam_explainer *e, const float *tensor, int
                "the tensor has the shape %s, the network's input '%s' has %s",
                gc_shape_text(&given, found), e->info.name, gc_shape_text(&e->feed.type, expected));
     GC_TRY(check_tensor(e->info.name, tensor, gc_tensor_count(&given), error));
-    memcpy(gc_runner_base(e->runner)->data, tensor, gc_tensor_bytes(&given));
+    gc_copy_bytes(gc_runner_base(e->runner)->data, tensor, gc_tensor_bytes(&given));
     gc_runner_set_base(e->runner);
     return GRADCAM_OK;
 }

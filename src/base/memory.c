@@ -16,7 +16,7 @@ enum { ALIGNMENT = 64, CHUNK_SIZE = 64 * 1024 };
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* What a thread copies or clears at once. */
-#define PIECE ((size_t)256 << 10)
+#define PIECE ((size_t)64 << 10)
 
 bool gc_multiply(size_t a, size_t b, size_t *product)
 {

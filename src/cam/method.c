@@ -235,14 +235,3 @@ void gc_largest_of_channels(const gc_case *c, const float *values, float *map)
             map[i] = fmaxf(map[i], fabsf(values[ch * in->channel_stride + i * in->pixel_stride]));
     }
 }
-
-void gc_softmax(float *values, int64_t count)
-{
-    double largest = -INFINITY, sum = 0.0;
-    for (int64_t i = 0; i < count; i++)
-        largest = fmax(largest, values[i]);
-    for (int64_t i = 0; i < count; i++)
-        sum += exp(values[i] - largest);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (float)(exp(values[i] - largest) / sum);
-}

@@ -96,7 +96,4 @@ void gc_largest_of_channels(const gc_case *c, const float *values, float *map);
 /** map = the sum over channels of weights x activation. */
 void gc_weighted_sum(const gradcam_features *f, const float *weights, float *map);
 
-/** softmax in place. */
-void gc_softmax(float *values, int64_t count);
-
 #endif

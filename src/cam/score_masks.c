@@ -7,6 +7,7 @@
 
 #include "cam/noise.h"
 #include "cam/resample.h"
+#include "cam/target.h"
 
 typedef struct masks {
     const gc_case *c;
@@ -152,7 +153,7 @@ static gradcam_status run(masks *m, float *weights, gradcam_error *error)
             sum += m->scores[k * samples + s];
         m->scores[k] = (float)(sum / samples);
     }
-    gc_softmax(m->scores, m->count);
+    gc_probabilities(GC_SOFTMAX, m->scores, m->scores, m->count);
     for (int64_t k = 0; k < m->count; k++)
         weights[m->channels[k]] = m->scores[k];
     return GRADCAM_OK;

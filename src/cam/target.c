@@ -74,8 +74,11 @@ void gc_probabilities(gc_activation activation, const float *logits, float *prob
     double largest = -INFINITY, sum = 0.0;
     for (int64_t i = 0; i < count; i++)
         largest = fmax(largest, logits[i]);
+    for (int64_t i = 0; i < count; i++) {
+        const double part = exp(logits[i] - largest);
+        probabilities[i] = (float)part;
+        sum += part;
+    }
     for (int64_t i = 0; i < count; i++)
-        sum += exp(logits[i] - largest);
-    for (int64_t i = 0; i < count; i++)
-        probabilities[i] = (float)(exp(logits[i] - largest) / sum);
+        probabilities[i] = (float)(probabilities[i] / sum);
 }

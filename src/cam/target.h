@@ -32,7 +32,8 @@ void gc_target_find(gc_target *target, const gc_graph *graph, int output, bool a
 gradcam_status gc_target_classes(const gc_tensor *type, int64_t batch, int64_t *classes,
                                  gradcam_error *error);
 
-/** probability[i] of logits[i]: sigmoid for GC_SIGMOID, else softmax. */
+/** probability[i] of logits[i]: sigmoid for GC_SIGMOID, else softmax. Both may be the same array.
+ */
 void gc_probabilities(gc_activation activation, const float *logits, float *probabilities,
                       int64_t count);
 

@@ -6,35 +6,25 @@
  */
 #include "cam/method.h"
 
-enum { TOGETHER = 4, MANY_ELEMENTS = 16384 };
+enum { MANY_ELEMENTS = 16384 };
 
-/* The means of some neighbouring rows, each summed from left to right; side by side, since each
- * addition waits for the one before. */
-static void average_rows(const float *rows, int64_t length, int count, float *means)
+static double sum_of(const float *values, int64_t count)
 {
-    double sums[TOGETHER] = {0};
-    if (count == TOGETHER)
-        for (int64_t i = 0; i < length; i++)
-            for (int k = 0; k < TOGETHER; k++)
-                sums[k] += rows[k * length + i];
-    else
-        for (int k = 0; k < count; k++)
-            for (int64_t i = 0; i < length; i++)
-                sums[k] += rows[k * length + i];
-    for (int k = 0; k < count; k++)
-        means[k] = (float)(sums[k] / (double)length);
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < count; i++)
+        sum += values[i];
+    return sum;
 }
 
 static gradcam_status weigh(gc_case *c, float *weights, gradcam_error *error)
 {
     const gradcam_features *const f = &c->features;
+    const int64_t length = f->positions;
     (void)error;
-#pragma omp parallel for schedule(static) if (f->channels * f->positions > MANY_ELEMENTS)
-    for (int64_t k = 0; k < f->channels; k += TOGETHER) {
-        const int64_t left = f->channels - k;
-        average_rows(f->gradient + k * f->positions, f->positions,
-                     left < TOGETHER ? (int)left : TOGETHER, weights + k);
-    }
+#pragma omp parallel for schedule(static) if (f->channels * length > MANY_ELEMENTS)
+    for (int64_t k = 0; k < f->channels; k++)
+        weights[k] = (float)(sum_of(f->gradient + k * length, length) / (double)length);
     return GRADCAM_OK;
 }
 
