@@ -147,9 +147,9 @@ GRADCAM_API void gradcam_model_options_init(gradcam_model_options *options);
 /**
  * Loads an ONNX model.
  *
- * Large weights of convolutions stay in the file, which stays open, until an explainer needs them.
- * The file may be removed or replaced by another of its name; where it is written to instead, later
- * explainers may be refused (GRADCAM_ERROR_FILE).
+ * Large weights of convolutions stay in the file, or in up to 16 files of external data, which stay
+ * open, until an explainer needs them. The files may be removed or replaced by others of their
+ * names; where one is written to instead, later explainers may be refused (GRADCAM_ERROR_FILE).
  *
  * @param options NULL for the defaults.
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MODEL, _UNSUPPORTED (names every operator that is

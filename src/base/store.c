@@ -75,6 +75,11 @@ void gc_store_release(gc_store *store)
     gc_free(store);
 }
 
+const char *gc_store_path(const gc_store *store)
+{
+    return store->path;
+}
+
 uint64_t gc_store_size(const gc_store *store)
 {
     return (uint64_t)store->info.st_size;

@@ -18,6 +18,9 @@ gradcam_status gc_store_open(gc_store **store, const char *path, bool follow, gr
 gc_store *gc_store_retain(gc_store *store);
 void gc_store_release(gc_store *store); /**< Accepts NULL. */
 
+/** As given to gc_store_open. */
+const char *gc_store_path(const gc_store *store);
+
 /** When it was opened. */
 uint64_t gc_store_size(const gc_store *store);
 

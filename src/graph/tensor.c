@@ -258,8 +258,10 @@ bool gc_is_finite(const float *values, int64_t count)
 /* The elements as the file has them. */
 static gradcam_status read_stored(const gc_constant *constant, void *out, gradcam_error *error)
 {
-    GC_TRY(gc_store_read(constant->store, out, gc_tensor_bytes(&constant->tensor), constant->offset,
-                         error));
+    const gradcam_status status = gc_store_read(
+        constant->store, out, gc_tensor_bytes(&constant->tensor), constant->offset, error);
+    if (status != GRADCAM_OK)
+        return gc_fail_context(error, status, "%s: ", gc_store_path(constant->store));
     return gc_store_check(constant->store, error);
 }
 

@@ -163,11 +163,16 @@ gradcam_status gc_build_tensor(gc_builder *b, const gc_tensor_message *message,
                                gc_constant **constant)
 {
     gc_tensor tensor = {.rank = -1};
+    gc_store *store = NULL;
     uint64_t offset = 0;
     *constant = NULL;
-    if (gc_tensor_message_is_stored(message, b->source, &tensor, &offset))
-        return gc_constant_create_stored(constant, &tensor, b->source->store, offset,
-                                         b->source->budget, b->error);
+    GC_TRY(gc_tensor_message_stay(message, b->source, &tensor, &store, &offset, b->error));
+    if (store != NULL) {
+        const gradcam_status stored = gc_constant_create_stored(constant, &tensor, store, offset,
+                                                                b->source->budget, b->error);
+        gc_store_release(store);
+        return stored;
+    }
     GC_TRY(gc_tensor_message_load(message, b->source, &tensor, b->error));
     const gradcam_status status = gc_constant_create(constant, &tensor, b->error);
     gc_tensor_free(&tensor); /* taken over and NULL unless that failed */

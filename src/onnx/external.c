@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Tensors in files of their own, beside the model. The model is not trusted to name a file: it must
- * lie inside the model's folder after symbolic links are followed.
- */
+/* The model is not trusted to name a file: it must lie inside the model's folder after symbolic
+ * links are followed. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "onnx/external.h"
 #include "onnx/tensor.h"
 
 typedef struct place {
@@ -89,23 +88,120 @@ static gradcam_status resolve(char **real, const char *folder, const char *locat
                    strerror(reason));
 }
 
-static gradcam_status read_place(const gc_store *store, const place *p, const gc_source *source,
-                                 gc_tensor *tensor, gradcam_error *error)
+/* ---- Files ---------------------------------------------------------------------------------- */
+
+static gradcam_status open_inside(gc_store **store, const char *folder, const char *location,
+                                  gradcam_error *error)
+{
+    char *path = NULL;
+    GC_FAIL_IF(location[0] == '/' || climbs(location), error, GRADCAM_ERROR_MODEL,
+               "external data file '%s' is outside the model's folder, which is refused", location);
+    GC_TRY(resolve(&path, folder, location, error));
+    const gradcam_status status = gc_store_open(store, path, false, error);
+    free(path);
+    return status == GRADCAM_OK
+               ? status
+               : gc_fail_context(error, status, "external data file '%s': ", location);
+}
+
+/* Takes a hold of `store`. */
+static gradcam_status keep(gc_externals *externals, const char *location, gc_store *store,
+                           gradcam_error *error)
+{
+    char **const name = &externals->locations[externals->count];
+    const size_t size = strlen(location) + 1;
+    GC_TRY(gc_new_raw(name, size, 1, error));
+    memcpy(*name, location, size);
+    externals->stores[externals->count++] = gc_store_retain(store);
+    return GRADCAM_OK;
+}
+
+void gc_externals_close(gc_externals *externals)
+{
+    for (int i = 0; i < externals->count; i++) {
+        gc_free(externals->locations[i]);
+        gc_store_release(externals->stores[i]);
+    }
+    *externals = (gc_externals){.count = 0};
+}
+
+/* *store is to be released; *stays: it is open for others, too. */
+static gradcam_status open_store(gc_store **store, bool *stays, const gc_source *source,
+                                 const char *location, gradcam_error *error)
+{
+    gc_externals *const externals = source->externals;
+    *stays = true;
+    for (int i = 0; externals != NULL && i < externals->count; i++)
+        if (strcmp(externals->locations[i], location) == 0) {
+            *store = gc_store_retain(externals->stores[i]);
+            return GRADCAM_OK;
+        }
+    *stays = externals != NULL && externals->count < GC_MOST_EXTERNALS;
+    GC_TRY(open_inside(store, source->folder, location, error));
+    const gradcam_status status = *stays ? keep(externals, location, *store, error) : GRADCAM_OK;
+    if (status != GRADCAM_OK)
+        gc_store_release(*store);
+    return status;
+}
+
+static gradcam_status check_place(const gc_store *store, const place *p, const gc_source *source,
+                                  const gc_tensor *type, gradcam_error *error)
 {
     char shape[GC_SHAPE_TEXT];
     const uint64_t size = gc_store_size(store);
-    const uint64_t expected =
-        (uint64_t)gc_tensor_count(tensor) * gc_onnx_element_size(tensor->dtype);
+    const uint64_t expected = (uint64_t)gc_tensor_count(type) * gc_onnx_element_size(type->dtype);
     const gc_file_limit limit = gc_limit_model(&source->limits);
     GC_FAIL_IF(p->has_length && p->length != expected, error, GRADCAM_ERROR_MODEL,
                "%s of shape %s has %" PRIu64 " bytes of external data; %" PRIu64 " were expected",
-               gc_dtype_name(tensor->dtype), gc_shape_text(tensor, shape), p->length, expected);
+               gc_dtype_name(type->dtype), gc_shape_text(type, shape), p->length, expected);
     if (size > limit.bytes)
         return gc_limit_exceeded(limit, p->location, size, error);
     GC_FAIL_IF(p->offset > size || expected > size - p->offset, error, GRADCAM_ERROR_MODEL,
                "external data file '%s' has %" PRIu64 " bytes; %" PRIu64 " at offset %" PRIu64
                " were expected",
                p->location, size, expected, p->offset);
+    return GRADCAM_OK;
+}
+
+/* The elements are all there; *store is to be released. */
+static gradcam_status find(const GcOnnx__Tensor *header, const gc_source *source,
+                           const gc_tensor *type, place *p, gc_store **store, bool *stays,
+                           gradcam_error *error)
+{
+    GC_TRY(parse(p, header, error));
+    GC_FAIL_IF(source->folder == NULL, error, GRADCAM_ERROR_UNSUPPORTED,
+               "its data is in the file '%s', which cannot be found for a model read from memory",
+               p->location);
+    GC_TRY(open_store(store, stays, source, p->location, error));
+    const gradcam_status status = check_place(*store, p, source, type, error);
+    if (status != GRADCAM_OK)
+        gc_store_release(*store);
+    return status;
+}
+
+/* ---- Interface ------------------------------------------------------------------------------ */
+
+gradcam_status gc_external_stay(const GcOnnx__Tensor *header, const gc_source *source,
+                                const gc_tensor *type, gc_store **store, uint64_t *offset,
+                                gradcam_error *error)
+{
+    place p;
+    bool stays = false;
+    *store = NULL;
+    if (source->externals == NULL || gc_tensor_bytes(type) < source->large)
+        return GRADCAM_OK;
+    GC_TRY(find(header, source, type, &p, store, &stays, error));
+    *offset = p.offset;
+    if (!stays) {
+        gc_store_release(*store);
+        *store = NULL;
+    }
+    return GRADCAM_OK;
+}
+
+static gradcam_status read_place(const gc_store *store, const place *p, const gc_source *source,
+                                 gc_tensor *tensor, gradcam_error *error)
+{
     GC_TRY(gc_budget_take(source->budget, gc_tensor_bytes(tensor), "the weights", error));
     GC_TRY(gc_new_raw(&tensor->data, 1, gc_tensor_bytes(tensor), error));
     const gradcam_status status = gc_onnx_read_elements(store, p->offset, tensor, error);
@@ -114,26 +210,14 @@ static gradcam_status read_place(const gc_store *store, const place *p, const gc
                : gc_fail_context(error, status, "external data file '%s': ", p->location);
 }
 
-gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_source *source,
-                                     gc_tensor *tensor, gradcam_error *error)
+gradcam_status gc_external_load(const GcOnnx__Tensor *header, const gc_source *source,
+                                gc_tensor *tensor, gradcam_error *error)
 {
     place p;
-    char *path = NULL;
-    GC_TRY(parse(&p, header, error));
-    GC_FAIL_IF(source->folder == NULL, error, GRADCAM_ERROR_UNSUPPORTED,
-               "its data is in the file '%s', which cannot be found for a model read from memory",
-               p.location);
-    GC_FAIL_IF(p.location[0] == '/' || climbs(p.location), error, GRADCAM_ERROR_MODEL,
-               "external data file '%s' is outside the model's folder, which is refused",
-               p.location);
-    GC_TRY(resolve(&path, source->folder, p.location, error));
     gc_store *store = NULL;
-    gradcam_status status = gc_store_open(&store, path, false, error);
-    if (status == GRADCAM_OK)
-        status = read_place(store, &p, source, tensor, error);
-    else
-        status = gc_fail_context(error, status, "external data file '%s': ", p.location);
+    bool stays = false;
+    GC_TRY(find(header, source, tensor, &p, &store, &stays, error));
+    const gradcam_status status = read_place(store, &p, source, tensor, error);
     gc_store_release(store);
-    free(path);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "onnx/build.h"
+#include "onnx/external.h"
 
 enum { MODEL_GRAPH = 7, MODEL_FUNCTION = 25 };
 
@@ -179,6 +180,7 @@ gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, const gc_on
                                  gradcam_error *error)
 {
     gc_source source;
+    gc_externals externals = {.count = 0};
     char *folder = NULL;
     *graph = NULL;
     GC_TRY(folder_of(path, &folder, error));
@@ -186,10 +188,12 @@ gradcam_status gc_onnx_read_file(gc_graph **graph, const char *path, const gc_on
     const size_t large = bounds != NULL ? bounds->large_payload : 0;
     gradcam_status status = gc_source_open(&source, path, large, gc_limit_model(&limits), error);
     source.folder = folder;
+    source.externals = &externals;
     source.limits = limits;
     source.budget = bounds != NULL ? bounds->budget : NULL;
     if (status == GRADCAM_OK)
         status = read_source(graph, &source, error);
+    gc_externals_close(&externals);
     gc_source_close(&source);
     gc_free(folder);
     return status == GRADCAM_OK ? status : gc_fail_context(error, status, "%s: ", path);

@@ -11,13 +11,17 @@
 /** Payloads of initializers from this size on are left in the file, see outline.c. */
 enum { GC_LARGE_PAYLOAD = 64 << 10 };
 
+/** Files of external data, see external.h. */
+typedef struct gc_externals gc_externals;
+
 typedef struct gc_source {
-    gc_bytes bytes;        /**< Of a file, without large payloads: zeros stand for those. */
-    const char *folder;    /**< Of external data; NULL: there is none. */
-    gc_budget *budget;     /**< Counts weights; NULL: no limit. */
-    gradcam_limits limits; /**< None of them zero. */
-    size_t large;          /**< As GC_LARGE_PAYLOAD; tests set it to less. */
-    gc_store *store;       /**< NULL: all is in `bytes`, which belong to the caller. */
+    gc_bytes bytes;          /**< Of a file, without large payloads: zeros stand for those. */
+    const char *folder;      /**< Of external data; NULL: there is none. */
+    gc_budget *budget;       /**< Counts weights; NULL: no limit. */
+    gradcam_limits limits;   /**< None of them zero. */
+    size_t large;            /**< As GC_LARGE_PAYLOAD; tests set it to less. */
+    gc_store *store;         /**< NULL: all is in `bytes`, which belong to the caller. */
+    gc_externals *externals; /**< NULL: no external data stays in its file. */
 } gc_source;
 
 /** Reads a regular file but for payloads of `large` bytes and more; 0: GC_LARGE_PAYLOAD. Nothing to

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "onnx/external.h"
+
 enum { FIELD_FLOATS = 4, FIELD_RAW = 9, FIELD_DOUBLES = 10, EXTERNAL = 1 };
 
 enum { BUFFER = 1 << 16 };
@@ -316,22 +318,30 @@ gradcam_status gc_tensor_message_load(const gc_tensor_message *message, const gc
 {
     GC_TRY(describe(message->header, tensor, error));
     GC_TRY(check_claim(message, tensor, error));
-    const gradcam_status status =
-        message->header->data_location == EXTERNAL
-            ? gc_onnx_load_external(message->header, source, tensor, error)
-            : load_inline(message, source, tensor, error);
+    const gradcam_status status = message->header->data_location == EXTERNAL
+                                      ? gc_external_load(message->header, source, tensor, error)
+                                      : load_inline(message, source, tensor, error);
     if (status != GRADCAM_OK)
         gc_tensor_free(tensor);
     return status;
 }
 
-bool gc_tensor_message_is_stored(const gc_tensor_message *message, const gc_source *source,
-                                 gc_tensor *type, uint64_t *offset)
+gradcam_status gc_tensor_message_stay(const gc_tensor_message *message, const gc_source *source,
+                                      gc_tensor *type, gc_store **store, uint64_t *offset,
+                                      gradcam_error *error)
 {
-    return gc_source_left_in_file(source, message->payload, offset) &&
-           describe(message->header, type, NULL) == GRADCAM_OK && type->dtype == GC_FLOAT32 &&
-           message->header->data_location != EXTERNAL && payload_fits(message, type->dtype) &&
-           check_payload(message->payload, type, NULL) == GRADCAM_OK;
+    *store = NULL;
+    /* What is wrong with it, loading says. */
+    if (describe(message->header, type, NULL) != GRADCAM_OK || type->dtype != GC_FLOAT32 ||
+        !is_verbatim(type->dtype))
+        return GRADCAM_OK;
+    if (message->header->data_location == EXTERNAL)
+        return gc_external_stay(message->header, source, type, store, offset, error);
+    if (gc_source_left_in_file(source, message->payload, offset) &&
+        payload_fits(message, type->dtype) &&
+        check_payload(message->payload, type, NULL) == GRADCAM_OK)
+        *store = gc_store_retain(source->store);
+    return GRADCAM_OK;
 }
 
 /* ---- Taking a message apart ----------------------------------------------------------------- */

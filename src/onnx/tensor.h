@@ -17,10 +17,11 @@ gradcam_status gc_tensor_message_open(gc_tensor_message *message, gc_bytes bytes
                                       gradcam_error *error);
 void gc_tensor_message_close(gc_tensor_message *message);
 
-/** Do float32 elements lie in the source's file, as storage would hold them? Then *type describes
- *  them and *offset is where. */
-bool gc_tensor_message_is_stored(const gc_tensor_message *message, const gc_source *source,
-                                 gc_tensor *type, uint64_t *offset);
+/** May float32 elements stay in a file, which holds them as storage would? Then *type describes
+ *  them, *store is the file, to be released, and *offset where they are; else *store is NULL. */
+gradcam_status gc_tensor_message_stay(const gc_tensor_message *message, const gc_source *source,
+                                      gc_tensor *type, gc_store **store, uint64_t *offset,
+                                      gradcam_error *error);
 
 /** Allocates and fills `tensor`; release it with gc_tensor_free. GRADCAM_ERROR_UNSUPPORTED for
  *  strings, complex and sub-byte types, and for more than GC_MAX_RANK extents. */
@@ -42,10 +43,5 @@ size_t gc_onnx_element_size(gc_dtype dtype);
 
 /** Converts `count` little-endian elements (no alignment needed) to storage at element `first`. */
 void gc_onnx_convert(gc_tensor *tensor, size_t first, const uint8_t *bytes, size_t count);
-
-/** Allocates storage and fills it from external data of exactly the tensor's size. Storage may be
- *  there on failure, too. See external.c. */
-gradcam_status gc_onnx_load_external(const GcOnnx__Tensor *header, const gc_source *source,
-                                     gc_tensor *tensor, gradcam_error *error);
 
 #endif

@@ -21,6 +21,9 @@ enum { FIRST = CHANNELS * 3 * 11 * 11, SECOND = CHANNELS * CHANNELS * 3 * 3 };
 
 static gradcam_error error;
 static char path[] = "/tmp/gradcam-stored-XXXXXX";
+/* Files of external data, in its folder. */
+enum { DATA_FILES = 20 };
+static char data_paths[DATA_FILES][sizeof path + 8];
 
 /* ---- A model -------------------------------------------------------------------------------- */
 
@@ -75,7 +78,54 @@ static void put_message(message *m, unsigned field, message part)
 }
 
 /* How elements are written. */
-typedef enum encoding { RAW, FLOATS, FLOATS_IN_PIECES, FLOATS_UNPACKED, RAW_TWICE } encoding;
+typedef enum encoding {
+    RAW,
+    FLOATS,
+    FLOATS_IN_PIECES,
+    FLOATS_UNPACKED,
+    RAW_TWICE,
+    EXTERNAL,     /* in one file for all */
+    EXTERNAL_EACH /* in a file of its own */
+} encoding;
+
+static void write_to(const char *file_path, const void *bytes, size_t size, bool anew)
+{
+    const int file = open(file_path, O_WRONLY | O_CREAT | (anew ? O_TRUNC : O_APPEND), 0600);
+    CHECK(file >= 0 && write(file, bytes, size) == (ssize_t)size);
+    close(file);
+}
+
+static void put_entry(message *m, const char *key, const char *value)
+{
+    message entry = {NULL, 0, 0};
+    put_text(&entry, 1, key);
+    put_text(&entry, 2, value);
+    put_message(m, 13, entry);
+}
+
+/* Appends the elements to file number `file`. */
+static void put_external(message *m, int file, const float *values, size_t count)
+{
+    char number[24];
+    struct stat info = {.st_size = 0};
+    stat(data_paths[file], &info);
+    write_to(data_paths[file], values, count * sizeof *values, false);
+    put_int(m, 14, 1);
+    put_entry(m, "location", strrchr(data_paths[file], '/') + 1);
+    snprintf(number, sizeof number, "%lld", (long long)info.st_size);
+    put_entry(m, "offset", number);
+    snprintf(number, sizeof number, "%zu", count * sizeof *values);
+    put_entry(m, "length", number);
+}
+
+static void remove_data(void)
+{
+    for (int i = 0; i < DATA_FILES; i++)
+        unlink(data_paths[i]);
+}
+
+/* The number of the next one that is written to a file of its own. */
+static int next_file;
 
 static void put_elements(message *m, encoding how, const float *values, size_t count)
 {
@@ -102,6 +152,12 @@ static void put_elements(message *m, encoding how, const float *values, size_t c
             put(m, values + i, sizeof *values);
         }
         put_bytes(m, 4, values + part, (count - part) * sizeof *values);
+        break;
+    case EXTERNAL:
+        put_external(m, 0, values, count);
+        break;
+    case EXTERNAL_EACH:
+        put_external(m, next_file++ % DATA_FILES, values, count);
         break;
     }
 }
@@ -173,6 +229,9 @@ static void fill_weights(void)
  * convolution, or "mask", which is not finite; NULL: there is none. */
 static message make_model(encoding how, const char *result)
 {
+    remove_data();
+    next_file = 0;
+    write_to(data_paths[0], "odd", 3, true); /* elements that are not aligned */
     message graph = {NULL, 0, 0}, opset = {NULL, 0, 0}, model = {NULL, 0, 0};
     put_node(&graph, "Conv", "conv1", "x", "w1", "a");
     put_node(&graph, "Relu", "", "a", NULL, "b");
@@ -199,17 +258,10 @@ static message make_model(encoding how, const char *result)
     return model;
 }
 
-static void write_bytes(const uint8_t *bytes, size_t size)
-{
-    const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    CHECK(file >= 0 && write(file, bytes, size) == (ssize_t)size);
-    close(file);
-}
-
 static void write_model(encoding how, const char *result)
 {
     message model = make_model(how, result);
-    write_bytes(model.bytes, model.size);
+    write_to(path, model.bytes, model.size, true);
     free(model.bytes);
 }
 
@@ -296,9 +348,11 @@ static void encodings(void)
                                  [FLOATS] = true,
                                  [FLOATS_IN_PIECES] = false,
                                  [FLOATS_UNPACKED] = false,
-                                 [RAW_TWICE] = true};
+                                 [RAW_TWICE] = true,
+                                 [EXTERNAL] = true,
+                                 [EXTERNAL_EACH] = true};
     static float expected[MAP], map[MAP];
-    for (int how = RAW; how <= RAW_TWICE; how++) {
+    for (int how = RAW; how <= EXTERNAL_EACH; how++) {
         gc_graph *graph = NULL;
         write_model((encoding)how, NULL);
         CHECK_OK(gc_onnx_read_file(&graph, path, NULL, &error));
@@ -377,7 +431,7 @@ static void file_changes(void)
                                           NULL};
     write_model(RAW, NULL);
     CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
-    write_bytes(model.bytes, model.size);
+    write_to(path, model.bytes, model.size, true);
     const struct timespec times[] = {{.tv_sec = 1}, {.tv_sec = 1}};
     CHECK_INT(utimensat(AT_FDCWD, path, times, 0), 0);
     expect_refusal(s.model, GRADCAM_ERROR_FILE, changed);
@@ -399,6 +453,94 @@ static void not_finite(void)
     fill_weights();
 }
 
+static void change_data(void)
+{
+    static const float zero = 0.0f;
+    const struct timespec times[] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    const int file = open(data_paths[0], O_WRONLY);
+    CHECK(file >= 0 && pwrite(file, &zero, sizeof zero, 3) == (ssize_t)sizeof zero);
+    close(file);
+    CHECK_INT(utimensat(AT_FDCWD, data_paths[0], times, 0), 0);
+}
+
+static void external_file_changes(void)
+{
+    const char *const shorter[] = {data_paths[0], "conv1", "'w1'", "the file became shorter", NULL};
+    const char *const changed[] = {data_paths[0], "conv1", "'w1'", "was written to after it was",
+                                   NULL};
+    static float expected[MAP], map[MAP];
+    session s = {NULL, NULL};
+    write_model(EXTERNAL, NULL);
+    explain_file(expected);
+    CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
+    remove_data();
+    CHECK_OK(gradcam_explainer_create(&s.explainer, s.model, NULL, &error));
+    explain(&s, map);
+    CHECK(memcmp(map, expected, sizeof map) == 0);
+    close_session(&s);
+
+    write_model(EXTERNAL, NULL);
+    CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
+    CHECK_INT(truncate(data_paths[0], 100), 0);
+    expect_refusal(s.model, GRADCAM_ERROR_FILE, shorter);
+    close_session(&s);
+
+    write_model(EXTERNAL, NULL);
+    CHECK_OK(gradcam_model_load(&s.model, path, NULL, &error));
+    change_data();
+    expect_refusal(s.model, GRADCAM_ERROR_FILE, changed);
+    close_session(&s);
+}
+
+static int open_files(void)
+{
+    int count = 0;
+    for (int i = 0; i < 256; i++)
+        count += fcntl(i, F_GETFD) != -1;
+    return count;
+}
+
+/* Of many files not all stay open. */
+static void many_files(void)
+{
+    enum { COUNT = DATA_FILES, MOST = 16 };
+    static const int dims[] = {CHANNELS, CHANNELS, 3, 3};
+    const int before = open_files();
+    int stored = 0;
+    message graph = {NULL, 0, 0}, opset = {NULL, 0, 0}, model = {NULL, 0, 0};
+    gc_graph *read = NULL;
+    remove_data();
+    next_file = 0;
+    for (int i = 0; i < COUNT; i++) {
+        char name[8], from[8], to[8];
+        snprintf(name, sizeof name, "w%d", i);
+        snprintf(from, sizeof from, "x%d", i);
+        snprintf(to, sizeof to, "x%d", i + 1);
+        put_node(&graph, "Conv", name, from, name, to);
+        put_initializer(&graph, name, EXTERNAL_EACH, second, dims, 4);
+    }
+    put_value(&graph, 11, "x0", (int[]){1, CHANNELS, 64, 64}, 4);
+    put_value(&graph, 12, "x20", (int[]){1, CHANNELS, 24, 24}, 4);
+    put_int(&opset, 2, 13);
+    put_int(&model, 1, 8);
+    put_message(&model, 7, graph);
+    put_message(&model, 8, opset);
+    write_to(path, model.bytes, model.size, true);
+    free(model.bytes);
+    CHECK_OK(gc_onnx_read_file(&read, path, NULL, &error));
+    for (int i = 0; read != NULL && i < COUNT; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "w%d", i);
+        const bool is_stored = gc_constant_is_stored(constant_of(read, name));
+        check_constant(read, name, second, SECOND, is_stored);
+        stored += is_stored;
+    }
+    CHECK_INT(stored, MOST);
+    CHECK_INT(open_files(), before + MOST);
+    gc_graph_destroy(&read);
+    CHECK_INT(open_files(), before);
+}
+
 /* However much of the file is there: an error, and the same one as from memory. */
 static void truncated(void)
 {
@@ -406,7 +548,7 @@ static void truncated(void)
     for (size_t size = 1; size < model.size; size += size < 400 ? 1 : 9973) {
         gradcam_error from_memory = {.message = ""};
         gc_graph *graph = NULL;
-        write_bytes(model.bytes, size);
+        write_to(path, model.bytes, size, true);
         const gradcam_status expected = gc_onnx_read(&graph, model.bytes, size, NULL, &from_memory);
         CHECK(expected != GRADCAM_OK);
         gc_graph_destroy(&graph);
@@ -450,13 +592,16 @@ static void make_file(void)
     const int file = mkstemp(path);
     CHECK(file >= 0);
     close(file);
+    for (int i = 0; i < DATA_FILES; i++)
+        snprintf(data_paths[i], sizeof data_paths[i], "%s.data%02d", path, i);
     fill_weights();
 }
 
 static void remove_file(void)
 {
+    remove_data();
     unlink(path);
 }
 
-TEST_MAIN(make_file, encodings, with_other_readers, from_memory, file_changes, not_finite,
-          truncated, threads, remove_file)
+TEST_MAIN(make_file, encodings, with_other_readers, from_memory, file_changes,
+          external_file_changes, many_files, not_finite, truncated, threads, remove_file)
