@@ -32,8 +32,7 @@ void gc_target_find(gc_target *target, const gc_graph *graph, int output, bool a
 gradcam_status gc_target_classes(const gc_tensor *type, int64_t batch, int64_t *classes,
                                  gradcam_error *error);
 
-/** probability[i] of logits[i]: sigmoid for GC_SIGMOID, else softmax. Both may be the same array.
- */
+/** probability[i] of logits[i]: sigmoid for GC_SIGMOID, else softmax. They may be one array. */
 void gc_probabilities(gc_activation activation, const float *logits, float *probabilities,
                       int64_t count);
 
