@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "cam/layers.h"
 #include "cam/method.h"
 #include "cam/target.h"
@@ -30,13 +30,6 @@ typedef struct run {
     int class_index;
     double forward_ms, backward_ms;
 } run;
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static void parse_dims(const char *text, gc_tensor *type)
 {
@@ -86,9 +79,9 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
 
 static gradcam_status explain(run *r, float *map, gradcam_error *error)
 {
-    const double start = now_ms();
+    const double start = gc_now_ms();
     GC_TRY(gc_plan_forward(r->plan, error));
-    r->forward_ms = now_ms() - start;
+    r->forward_ms = gc_now_ms() - start;
     const gc_tensor *const logits = gc_plan_fetch(r->plan, 0);
     gc_tensor *const seed = gc_plan_seed(r->plan, 0);
     if (r->class_index < 0) {
@@ -99,9 +92,9 @@ static gradcam_status explain(run *r, float *map, gradcam_error *error)
     }
     memset(seed->data, 0, gc_tensor_bytes(seed));
     gc_floats(seed)[r->class_index] = 1.0f;
-    const double middle = now_ms();
+    const double middle = gc_now_ms();
     GC_TRY(gc_plan_backward(r->plan, error));
-    r->backward_ms = now_ms() - middle;
+    r->backward_ms = gc_now_ms() - middle;
     const gc_tensor *const a = gc_plan_fetch(r->plan, 1), *const g = gc_plan_gradient(r->plan, 0);
     const gc_axes *const axes = &r->layers.items[r->layers.chosen].axes;
     int64_t grid[GC_MAX_GRID];
