@@ -46,7 +46,7 @@ static int64_t find_not_finite(const float *values, int64_t count)
     int64_t i = 0;
     if (gc_is_finite(values, count))
         return count;
-    while (isfinite(values[i]))
+    while (i < count && isfinite(values[i]))
         i++;
     return i;
 }

@@ -125,20 +125,28 @@ void gc_externals_close(gc_externals *externals)
     *externals = (gc_externals){.count = 0};
 }
 
-/* *store is to be released; *stays: it is open for others, too. */
-static gradcam_status open_store(gc_store **store, bool *stays, const gc_source *source,
-                                 const char *location, gradcam_error *error)
+static gc_store *find_kept(const gc_externals *externals, const char *location)
+{
+    for (int i = 0; i < externals->count; i++)
+        if (strcmp(externals->locations[i], location) == 0)
+            return externals->stores[i];
+    return NULL;
+}
+
+/* *store is to be released. It is kept as long as there is room. */
+static gradcam_status open_store(gc_store **store, const gc_source *source, const char *location,
+                                 gradcam_error *error)
 {
     gc_externals *const externals = source->externals;
-    *stays = true;
-    for (int i = 0; externals != NULL && i < externals->count; i++)
-        if (strcmp(externals->locations[i], location) == 0) {
-            *store = gc_store_retain(externals->stores[i]);
-            return GRADCAM_OK;
-        }
-    *stays = externals != NULL && externals->count < GC_MOST_EXTERNALS;
+    *store = externals != NULL ? find_kept(externals, location) : NULL;
+    if (*store != NULL) {
+        gc_store_retain(*store);
+        return GRADCAM_OK;
+    }
     GC_TRY(open_inside(store, source->folder, location, error));
-    const gradcam_status status = *stays ? keep(externals, location, *store, error) : GRADCAM_OK;
+    if (externals == NULL || externals->count == GC_MOST_EXTERNALS)
+        return GRADCAM_OK;
+    const gradcam_status status = keep(externals, location, *store, error);
     if (status != GRADCAM_OK)
         gc_store_release(*store);
     return status;
@@ -164,15 +172,13 @@ static gradcam_status check_place(const gc_store *store, const place *p, const g
 }
 
 /* The elements are all there; *store is to be released. */
-static gradcam_status find(const GcOnnx__Tensor *header, const gc_source *source,
-                           const gc_tensor *type, place *p, gc_store **store, bool *stays,
-                           gradcam_error *error)
+static gradcam_status find(const place *p, const gc_source *source, const gc_tensor *type,
+                           gc_store **store, gradcam_error *error)
 {
-    GC_TRY(parse(p, header, error));
     GC_FAIL_IF(source->folder == NULL, error, GRADCAM_ERROR_UNSUPPORTED,
                "its data is in the file '%s', which cannot be found for a model read from memory",
                p->location);
-    GC_TRY(open_store(store, stays, source, p->location, error));
+    GC_TRY(open_store(store, source, p->location, error));
     const gradcam_status status = check_place(*store, p, source, type, error);
     if (status != GRADCAM_OK)
         gc_store_release(*store);
@@ -185,17 +191,18 @@ gradcam_status gc_external_stay(const GcOnnx__Tensor *header, const gc_source *s
                                 const gc_tensor *type, gc_store **store, uint64_t *offset,
                                 gradcam_error *error)
 {
+    const gc_externals *const externals = source->externals;
+    gc_store *found = NULL;
     place p;
-    bool stays = false;
     *store = NULL;
-    if (source->externals == NULL || gc_tensor_bytes(type) < source->large)
+    if (externals == NULL || gc_tensor_bytes(type) < source->large)
         return GRADCAM_OK;
-    GC_TRY(find(header, source, type, &p, store, &stays, error));
+    GC_TRY(parse(&p, header, error));
+    if (externals->count == GC_MOST_EXTERNALS && find_kept(externals, p.location) == NULL)
+        return GRADCAM_OK;
+    GC_TRY(find(&p, source, type, &found, error));
+    *store = found;
     *offset = p.offset;
-    if (!stays) {
-        gc_store_release(*store);
-        *store = NULL;
-    }
     return GRADCAM_OK;
 }
 
@@ -215,8 +222,8 @@ gradcam_status gc_external_load(const GcOnnx__Tensor *header, const gc_source *s
 {
     place p;
     gc_store *store = NULL;
-    bool stays = false;
-    GC_TRY(find(header, source, tensor, &p, &store, &stays, error));
+    GC_TRY(parse(&p, header, error));
+    GC_TRY(find(&p, source, tensor, &store, error));
     const gradcam_status status = read_place(store, &p, source, tensor, error);
     gc_store_release(store);
     return status;

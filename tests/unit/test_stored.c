@@ -225,6 +225,17 @@ static void fill_weights(void)
         mask[i] = i % 3 == 0 ? -INFINITY : 0.0f;
 }
 
+/* Takes over `graph`. */
+static message model_of(message graph)
+{
+    message opset = {NULL, 0, 0}, model = {NULL, 0, 0};
+    put_int(&opset, 2, 13);
+    put_int(&model, 1, 8); /* IR version */
+    put_message(&model, 7, graph);
+    put_message(&model, 8, opset);
+    return model;
+}
+
 /* Two convolutions and a linear layer. A second result is a constant: "w2", the weights of a
  * convolution, or "mask", which is not finite; NULL: there is none. */
 static message make_model(encoding how, const char *result)
@@ -232,7 +243,7 @@ static message make_model(encoding how, const char *result)
     remove_data();
     next_file = 0;
     write_to(data_paths[0], "odd", 3, true); /* elements that are not aligned */
-    message graph = {NULL, 0, 0}, opset = {NULL, 0, 0}, model = {NULL, 0, 0};
+    message graph = {NULL, 0, 0};
     put_node(&graph, "Conv", "conv1", "x", "w1", "a");
     put_node(&graph, "Relu", "", "a", NULL, "b");
     put_node(&graph, "Conv", "conv2", "b", "w2", "c");
@@ -251,11 +262,7 @@ static message make_model(encoding how, const char *result)
         put_node(&graph, "Identity", "", result, NULL, "copy");
         put_value(&graph, 12, "copy", (int[]){CHANNELS, CHANNELS, 3, 3}, 4);
     }
-    put_int(&opset, 2, 13);
-    put_int(&model, 1, 8); /* IR version */
-    put_message(&model, 7, graph);
-    put_message(&model, 8, opset);
-    return model;
+    return model_of(graph);
 }
 
 static void write_model(encoding how, const char *result)
@@ -507,7 +514,7 @@ static void many_files(void)
     static const int dims[] = {CHANNELS, CHANNELS, 3, 3};
     const int before = open_files();
     int stored = 0;
-    message graph = {NULL, 0, 0}, opset = {NULL, 0, 0}, model = {NULL, 0, 0};
+    message graph = {NULL, 0, 0};
     gc_graph *read = NULL;
     remove_data();
     next_file = 0;
@@ -521,10 +528,7 @@ static void many_files(void)
     }
     put_value(&graph, 11, "x0", (int[]){1, CHANNELS, 64, 64}, 4);
     put_value(&graph, 12, "x20", (int[]){1, CHANNELS, 24, 24}, 4);
-    put_int(&opset, 2, 13);
-    put_int(&model, 1, 8);
-    put_message(&model, 7, graph);
-    put_message(&model, 8, opset);
+    message model = model_of(graph);
     write_to(path, model.bytes, model.size, true);
     free(model.bytes);
     CHECK_OK(gc_onnx_read_file(&read, path, NULL, &error));
