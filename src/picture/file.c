@@ -129,7 +129,7 @@ static gradcam_status write_device(const char *path, const void *bytes, size_t s
 typedef struct draft {
     const char *path;
     int folder;  /* Length of the folder in `path`, with its slash. */
-    char *name;  /* Temporary; empty: none yet. */
+    char *name;  /* Temporary. */
     size_t size; /* Of `name`. */
 } draft;
 
@@ -150,7 +150,6 @@ static int open_nameless(draft *d)
              d->folder > 0 ? d->path : ".");
     if (access("/proc/self/fd", X_OK) == 0)
         fd = open(d->name, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    d->name[0] = '\0';
     return fd;
 }
 
@@ -165,52 +164,64 @@ static int open_named(draft *d)
     return -1;
 }
 
-/* Gives a file without a name one. */
-static bool name_draft(draft *d, int fd)
+static bool link_draft(int fd, const char *name)
 {
     char link[32];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, link, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Gives a file without a name a temporary one. */
+static bool name_draft(draft *d, int fd)
+{
     for (int attempt = 0; attempt < 100 && choose_name(d); attempt++)
-        if (linkat(AT_FDCWD, link, AT_FDCWD, d->name, AT_SYMLINK_FOLLOW) == 0)
+        if (link_draft(fd, d->name))
             return true;
         else if (errno != EEXIST)
             break;
     return false;
 }
 
-/* Closes in any case, and leaves nothing behind on failure; errno is that of the first one. */
-static bool finish_draft(const draft *d, int fd, bool is_written)
+/* Leaves nothing behind on failure; errno is that of the first one. */
+static bool rename_draft(const draft *d, bool is_written)
 {
-    int code = errno;
-    bool is_done = is_written;
-    if (close(fd) != 0 && is_done) {
-        is_done = false;
-        code = errno;
-    }
-    if (is_done && rename(d->name, d->path) != 0) {
-        is_done = false;
-        code = errno;
-    }
-    if (!is_done && d->name[0] != '\0')
-        unlink(d->name);
+    if (is_written && rename(d->name, d->path) == 0)
+        return true;
+    const int code = errno;
+    unlink(d->name);
+    errno = code;
+    return false;
+}
+
+/* Synced files: what closing them would still report has been. */
+static bool close_draft(int fd, bool is_done)
+{
+    const int code = errno;
+    close(fd);
     errno = code;
     return is_done;
 }
 
-/* False without anything done where this folder has no files without a name; some file systems have
- * them and cannot name them afterwards. */
+/* A new file gets its name in one step. A link cannot replace a file, so one that is there already
+ * is replaced by a renamed one. False without anything done where this folder has no files without
+ * a name; some file systems have them and cannot name them afterwards. */
 static bool write_nameless(draft *d, const void *bytes, size_t size, bool *is_whole)
 {
     const int fd = open_nameless(d);
     if (fd < 0)
         return false;
     const bool is_written = write_all(fd, bytes, size) && fsync(fd) == 0;
-    if (is_written && !name_draft(d, fd)) {
-        close(fd);
-        return false;
-    }
-    *is_whole = finish_draft(d, fd, is_written);
-    return true;
+    *is_whole = is_written && link_draft(fd, d->path);
+    if (!is_written || *is_whole)
+        return close_draft(fd, true);
+    const bool is_named = name_draft(d, fd);
+    *is_whole = is_named && rename_draft(d, true);
+    return close_draft(fd, is_named);
+}
+
+static bool write_named(draft *d, int fd, const void *bytes, size_t size)
+{
+    return close_draft(fd, rename_draft(d, write_all(fd, bytes, size) && fsync(fd) == 0));
 }
 
 static gradcam_status write_draft(draft *d, const void *bytes, size_t size, gradcam_error *error)
@@ -220,7 +231,7 @@ static gradcam_status write_draft(draft *d, const void *bytes, size_t size, grad
         const int fd = open_named(d);
         if (fd < 0)
             return fail_errno(error, d->path, "cannot be created");
-        is_whole = finish_draft(d, fd, write_all(fd, bytes, size) && fsync(fd) == 0);
+        is_whole = write_named(d, fd, bytes, size);
     }
     return is_whole ? GRADCAM_OK : fail_errno(error, d->path, "cannot be written");
 }

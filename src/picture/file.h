@@ -17,10 +17,11 @@ gradcam_status gc_file_read(const char *path, gc_file_limit limit, void *bytes, 
 
 /**
  * Writes a whole file: without a name, or, where the file system has no such files or cannot name
- * them afterwards, under a temporary one in the same folder; synced, renamed. On failure nothing is
- * left behind and a file that was there before is untouched; a killed process leaves at most a
- * temporary file, and only where it had to have a name. A link is followed; a device or a pipe is
- * written to directly.
+ * them afterwards, under a temporary one in the same folder; synced, then named or renamed. On
+ * failure nothing is left behind and a file that was there before is untouched. A killed process
+ * leaves nothing of a new file; a temporary file (.gradcam- and 16 digits) only if it was killed
+ * between the two steps that replace a file, whole, or where files had to have a name. A link is
+ * followed; a device or a pipe is written to directly.
  *
  * @return GRADCAM_OK; GRADCAM_ERROR_FILE, _MEMORY; messages name the path.
  */

@@ -2,8 +2,8 @@
 /*
  * Disks that are full, folders that cannot be written to, calls that do less than they were asked:
  * every failure is reported with the file and the reason, what was there before is still there, and
- * no part of a file is left behind. The library's calls of read, write, fsync and linkat are those
- * of this program, which can make them fail.
+ * no part of a file is left behind. The library's calls of read, write, fsync, linkat and rename
+ * are those of this program, which can make them fail.
  */
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE /* which has a read of its own */
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -37,7 +38,7 @@ static uint8_t large[LARGE];
 /* ---- The calls --------------------------------------------------------------------------------
  */
 
-static bool is_short, is_link_refused, is_sync_refused;
+static bool is_short, is_link_refused, is_sync_refused, is_rename_fatal;
 static const char *replaced; /* becomes a folder just before the file gets its name */
 static long interruptions;
 
@@ -74,9 +75,17 @@ int linkat(int from_folder, const char *from, int to_folder, const char *to, int
     if (replaced != NULL) {
         unlink(replaced);
         CHECK_INT(mkdir(replaced, 0700), 0);
+        replaced = NULL;
     }
     errno = EXDEV;
     return is_link_refused ? -1 : (int)syscall(SYS_linkat, from_folder, from, to_folder, to, flags);
+}
+
+int rename(const char *from, const char *to)
+{
+    if (is_rename_fatal)
+        kill(getpid(), SIGKILL);
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 /* ---- What is there ----------------------------------------------------------------------------
@@ -91,6 +100,18 @@ static int count_files(void)
     if (d != NULL)
         closedir(d);
     return count;
+}
+
+static void empty_folder(void)
+{
+    char name[sizeof folder + 256];
+    DIR *const d = opendir(folder);
+    for (struct dirent *entry; d != NULL && (entry = readdir(d)) != NULL;) {
+        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
+        unlink(name); /* not . and .. */
+    }
+    if (d != NULL)
+        closedir(d);
 }
 
 static void check_content(const void *expected, size_t expected_size)
@@ -169,12 +190,38 @@ static void replaced_by_a_folder(void)
     CHECK_OK(gc_file_write(path, "before", 6, &error));
     replaced = path;
     CHECK_INT(gc_file_write(path, large, sizeof large, &error), GRADCAM_ERROR_FILE);
+    replaced = NULL;
     if (strstr(error.message, "Is a directory") == NULL)
         SKIP("no files without a name here");
-    replaced = NULL;
     CHECK_INT(count_files(), 1);
     CHECK_INT(rmdir(path), 0);
     CHECK_INT(count_files(), 0);
+}
+
+/* A process that is killed between two steps: a new file is there in one, and a file that is
+ * replaced is the old one, with the whole new one beside it. */
+static void killed_between(void)
+{
+    begin();
+    const int nameless = open(folder, O_TMPFILE | O_WRONLY, 0600);
+    if (nameless < 0)
+        SKIP("no files without a name here");
+    close(nameless);
+    unlink(path);
+    for (int round = 0; round < 2; round++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            is_rename_fatal = true;
+            _exit(gc_file_write(path, round == 0 ? "before" : "after", 6, NULL) == GRADCAM_OK ? 0
+                                                                                              : 1);
+        }
+        int state = 0;
+        CHECK_INT(waitpid(child, &state, 0), child);
+        CHECK_INT(WIFSIGNALED(state) ? WTERMSIG(state) : 0, round == 0 ? 0 : SIGKILL);
+        check_content("before", 6);
+        CHECK_INT(count_files(), 1 + round);
+    }
+    empty_folder();
 }
 
 /* ---- Pipes
@@ -296,4 +343,4 @@ static void end(void)
 }
 
 /* The child of small_disk explains: OpenMP's threads, once made, do not follow a fork. */
-TEST_MAIN(small_disk, short_calls, refused_link, replaced_by_a_folder, pipes, end)
+TEST_MAIN(small_disk, short_calls, refused_link, replaced_by_a_folder, killed_between, pipes, end)

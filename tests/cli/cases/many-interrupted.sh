@@ -6,6 +6,8 @@ gradcam explain -q "$FIXTURES/model.onnx" in --threads 3 -o maps/ --method rise:
 while [ ! -e maps/1005.gradcam.png ]; do sleep 0.02; done
 kill -TERM $!
 wait $! || echo "exit code $?"
+# Where files cannot be without a name, one that was being written may be left.
+python3 -c 'import os; os.open(".", os.O_TMPFILE | os.O_WRONLY)' 2> tried || rm -f maps/.gradcam-*
 ls -A maps > there
 ls in | sed 's/jpg$/gradcam.png/' | head -n $(wc -l < there) | diff - there
 [ $(wc -l < there) -lt 401 ] && echo "not all"
