@@ -2,7 +2,7 @@
 /*
  * gradcam's side of bench/compare.py: explains one tensor again and again.
  *
- *   bench_explain MODEL INPUT.f32 MAP.f32 THREADS [TARGET]
+ *   bench_explain [--bfloat16] MODEL INPUT.f32 MAP.f32 THREADS [TARGET]
  *
  * Where the model leaves the size of its input free, that of INPUT decides (a square, three
  * channels). Writes the map of INPUT (raw, at the layer's resolution) to MAP.f32 and prints
@@ -11,6 +11,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "gradcam.h"
@@ -22,6 +23,7 @@ typedef struct worker {
     float *tensor;
     size_t count;
     gradcam_target target; /* without a text: the predicted class */
+    int bfloat16;
 } worker;
 
 static gradcam_status explain(worker *w, gradcam_error *error)
@@ -111,6 +113,7 @@ static gradcam_status work(worker *w, char **argv, gradcam_error *error)
     gradcam_explainer_options options;
     gradcam_explainer_options_init(&options);
     options.threads = atoi(argv[4]);
+    options.bfloat16 = w->bfloat16;
     if (!read_tensor(w, argv[2]))
         return GRADCAM_ERROR_FILE;
     options.width = options.height = side_of(w->count);
@@ -133,12 +136,15 @@ static gradcam_status work(worker *w, char **argv, gradcam_error *error)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5 && argc != 6) {
-        fprintf(stderr, "usage: %s MODEL INPUT.f32 MAP.f32 THREADS [TARGET]\n", argv[0]);
+    const int bfloat16 = argc > 1 && strcmp(argv[1], "--bfloat16") == 0;
+    if (argc - bfloat16 != 5 && argc - bfloat16 != 6) {
+        fprintf(stderr, "usage: %s [--bfloat16] MODEL INPUT.f32 MAP.f32 THREADS [TARGET]\n",
+                argv[0]);
         return GRADCAM_ERROR_ARGUMENT;
     }
+    argv += bfloat16;
     gradcam_error error = {.message = ""};
-    worker w = {.target = {.text = argv[5]}};
+    worker w = {.target = {.text = argv[5]}, .bfloat16 = bfloat16};
     const gradcam_status status = work(&w, argv, &error);
     if (status != GRADCAM_OK)
         fprintf(stderr, "%s\n", error.message);

@@ -352,7 +352,8 @@ static gradcam_status make_plan(gradcam_explainer *e, gradcam_error *error)
                                    .feed_count = 1,
                                    .heads = e->heads,
                                    .head_count = e->head_count,
-                                   .strict = e->strict};
+                                   .strict = e->strict,
+                                   .bfloat16 = e->bfloat16};
     int *values = NULL;
     GC_TRY(gc_runner_create(&e->runner, &setup, error));
     GC_TRY(gc_new(&values, (size_t)e->chosen_count + 1, sizeof *values, error));
@@ -424,6 +425,19 @@ static gradcam_status create(gradcam_explainer *e, const gradcam_explainer_optio
     return GRADCAM_OK;
 }
 
+/* Not what was asked for is worse than nothing: no other computation takes its place. */
+static gradcam_status check_bfloat16(const gradcam_explainer_options *options, gradcam_error *error)
+{
+    if (options->bfloat16 == 0)
+        return GRADCAM_OK;
+    GC_FAIL_IF(options->strict != 0, error, GRADCAM_ERROR_ARGUMENT,
+               "bfloat16 and strict exclude each other: one rounds more, the other less");
+    GC_FAIL_IF(!gc_dnnl_has_bfloat16(), error, GRADCAM_ERROR_UNSUPPORTED,
+               "this CPU has no instructions for bfloat16 (AVX512_BF16), or ONEDNN_MAX_CPU_ISA "
+               "hides them: compute in float32, without bfloat16");
+    return GRADCAM_OK;
+}
+
 gradcam_status gradcam_explainer_create(gradcam_explainer **explainer, gradcam_model *model,
                                         const gradcam_explainer_options *options,
                                         gradcam_error *error)
@@ -439,10 +453,12 @@ gradcam_status gradcam_explainer_create(gradcam_explainer **explainer, gradcam_m
                    options->std_count < 0 || options->std_count > 4 ||
                    (unsigned)options->fit > GRADCAM_FIT_LETTERBOX || options->resize_edge < 0,
                error, GRADCAM_ERROR_ARGUMENT, "an explainer option is out of range");
+    GC_TRY(check_bfloat16(options, error));
     GC_TRY(gc_new(explainer, 1, sizeof **explainer, error));
     (*explainer)->model = gc_model_retain(model);
     (*explainer)->threads = options->threads;
     (*explainer)->strict = options->strict != 0;
+    (*explainer)->bfloat16 = options->bfloat16 != 0;
     const gc_threads threads = gc_threads_begin(options->threads);
     const gradcam_status status = create(*explainer, options, error);
     gc_threads_end(&threads);

@@ -61,7 +61,7 @@ struct gradcam_explainer {
     float *planar;   /* N x C x H x W staging for NHWC inputs */
     int64_t classes; /* 0: not a classifier */
     int threads;
-    bool strict;
+    bool strict, bfloat16;
     double plan_ms;
     bool is_free[2];                          /* the model leaves the height, the width open */
     gradcam_explainer_options kept;           /* where it does; all in the arena */

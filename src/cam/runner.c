@@ -209,7 +209,8 @@ static gradcam_status make_plan(gc_runner *r, gradcam_error *error)
                                      .layers = w->layers,
                                      .layer_count = w->layer_count,
                                      .guided = w->guided,
-                                     .strict = r->setup.strict};
+                                     .strict = r->setup.strict,
+                                     .bfloat16 = r->setup.bfloat16};
     GC_TRY(gc_plan_create(&p->plan, r->setup.graph, r->setup.packs, &request, error));
     r->counts.plans++;
     bind_heads(r);

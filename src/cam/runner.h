@@ -34,7 +34,7 @@ typedef struct gc_runner_setup {
     int feed_count;
     const int *heads; /**< Values. */
     int head_count;
-    bool strict; /**< See gc_plan_request. */
+    bool strict, bfloat16; /**< See gc_plan_request. */
 } gc_runner_setup;
 
 /** Everything in the setup must outlive the runner, except for the arrays. */

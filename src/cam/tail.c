@@ -246,7 +246,8 @@ static gradcam_status make_plan(const gc_runner_setup *setup, tail *t, bool with
                                      .feed_count = list_feeds(setup, t, with_inputs, feeds),
                                      .fetches = heads,
                                      .fetch_count = head_count,
-                                     .strict = setup->strict};
+                                     .strict = setup->strict,
+                                     .bfloat16 = setup->bfloat16};
     const gradcam_status status =
         gc_plan_create(&t->plan, setup->graph, setup->packs, &request, error);
     gc_free(feeds);

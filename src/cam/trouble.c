@@ -56,7 +56,8 @@ static gradcam_status run(search *s, gc_runner *runner, bool with_gradients, gra
                                      .target_count = with_gradients ? head_count : 0,
                                      .layers = s->values,
                                      .layer_count = with_gradients ? s->count : 0,
-                                     .strict = s->setup->strict};
+                                     .strict = s->setup->strict,
+                                     .bfloat16 = s->setup->bfloat16};
     GC_TRY(gc_plan_create(&s->plan, s->setup->graph, s->setup->packs, &request, error));
     for (int i = 0; i < s->setup->feed_count; i++) {
         const gc_tensor *const feed = i == 0 ? gc_runner_base(runner) : gc_runner_feed(runner, i);

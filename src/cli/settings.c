@@ -274,6 +274,8 @@ static const gc_option network_rows[] = {
      .help = "Threads; default 0: one a core"},
     {"strict", 0, NULL, .set = gc_set_int_switch, AT(explainer.strict),
      .help = "Convolve directly only: no Winograd, which is faster and rounds more"},
+    {"bfloat16", 0, NULL, .set = gc_set_int_switch, AT(explainer.bfloat16),
+     .help = "Convolve in bfloat16, where the CPU has it: faster, but to 2 or 3 digits"},
 };
 
 static const gc_option limit_rows[] = {

@@ -27,6 +27,7 @@ bool gc_conv_spec_of(gc_plan *plan, const gc_node *node, gc_conv_spec *spec)
         gc_tensor_count(&spec->src) == 0)
         return false;
     const int64_t *const kernel = gc_constant_tensor(spec->weights)->dims + 2;
+    spec->bfloat16 = plan->bfloat16 && gc_conv_pays_rounded(spec);
     return gc_window_resolve(&call, &spec->src, kernel, &spec->window, out) == GRADCAM_OK;
 }
 
@@ -46,8 +47,28 @@ static gradcam_status residual_slot(gc_plan *plan, int residual, gc_layout layou
     return GRADCAM_OK;
 }
 
-static void use_posts(gc_conv_spec *spec, const gc_fusion *fusion)
+/* Is the value read by convolutions only, which round it? */
+static bool is_read_rounded(gc_plan *plan, int value)
 {
+    enum { KNOWN_READERS = 2 };
+    const gc_tensor *const type = &plan->graph->values[value].type;
+    if (plan->is_kept[value] || plan->uses[value] < 1 || plan->uses[value] > KNOWN_READERS ||
+        type->dims[1] % gc_layout_block(gc_dnnl_blocked_layout()) != 0)
+        return false;
+    for (int i = 0; i < plan->uses[value]; i++) {
+        const gc_node *const reader = &plan->graph->nodes[plan->readers[value][i]];
+        gc_conv_spec spec;
+        if (strcmp(reader->op, "Conv") != 0 || reader->domain[0] != '\0' ||
+            reader->inputs[0] != value || !gc_conv_spec_of(plan, reader, &spec) || !spec.bfloat16)
+            return false;
+    }
+    return true;
+}
+
+static void use_fusion(gc_plan *plan, gc_conv_spec *spec, const gc_fusion *fusion)
+{
+    spec->rounds_result =
+        spec->bfloat16 && fusion->residual == GC_ABSENT && is_read_rounded(plan, fusion->output);
     spec->post_count = fusion->post_count;
     memcpy(spec->posts, fusion->posts, sizeof spec->posts);
 }
@@ -59,7 +80,7 @@ static gradcam_status fused_kernel(gc_plan *plan, int node, gc_conv_spec *spec, 
     *dst_slot = GC_NO_SLOT;
     const int src = plan->graph->nodes[node].inputs[0];
     gc_fusion_find(plan, node, true, fusion);
-    use_posts(spec, fusion);
+    use_fusion(plan, spec, fusion);
     gc_conv_rank_ways(plan, src, fusion->residual, fusion->output, spec);
     GC_TRY(gc_dnnl_conv(plan->dnnl, plan->packs, spec, kernel, error));
     if (fusion->residual == GC_ABSENT && (*kernel != NULL || fusion->post_count == 0))
@@ -73,13 +94,13 @@ static gradcam_status fused_kernel(gc_plan *plan, int node, gc_conv_spec *spec, 
         GC_TRY(status);
     }
     gc_fusion_find(plan, node, false, fusion);
-    use_posts(spec, fusion);
+    use_fusion(plan, spec, fusion);
     gc_conv_rank_ways(plan, src, GC_ABSENT, fusion->output, spec);
     GC_TRY(gc_dnnl_conv(plan->dnnl, plan->packs, spec, kernel, error));
     if (*kernel != NULL || fusion->post_count == 0)
         return GRADCAM_OK;
     *fusion = (gc_fusion){.output = plan->graph->nodes[node].outputs[0], .residual = GC_ABSENT};
-    use_posts(spec, fusion);
+    use_fusion(plan, spec, fusion);
     return gc_dnnl_conv(plan->dnnl, plan->packs, spec, kernel, error);
 }
 

@@ -133,7 +133,7 @@ bool gc_item_can_lie(const gc_item *item, gc_layout layout)
 /* With one position per channel, layouts differ only in the channels that pad a block. */
 static bool same_bytes(const gc_item *item, gc_layout a, gc_layout b)
 {
-    if (item->type.rank < 3)
+    if (item->type.rank < 3 || gc_layout_is_rounded(a) != gc_layout_is_rounded(b))
         return a == b;
     for (int i = 2; i < item->type.rank; i++)
         if (item->type.dims[i] != 1)
@@ -142,27 +142,41 @@ static bool same_bytes(const gc_item *item, gc_layout a, gc_layout b)
            item->type.dims[1] % gc_layout_block(b) == 0;
 }
 
-static gradcam_status add_reorder(gc_plan *plan, int item, gc_layout layout, int *slot,
-                                  gradcam_error *error)
+static gradcam_status add_relayout(gc_plan *plan, int item, gc_layout from, gc_layout to, int slot,
+                                   gradcam_error *error)
 {
-    const gc_layout from = plan->items[item].home;
-    const int from_slot = plan->items[item].slots[from];
     gc_step *step = NULL;
     gc_tensor type = plan->items[item].type;
-    GC_TRY(new_slot(plan, item, layout, slot, error));
+    GC_TRY(gc_step_add(plan, GC_STEP_RELAYOUT, 2, &step, error));
+    type.layout = from;
+    gc_step_set(plan, step, 0, &type, plan->items[item].slots[from]);
+    type.layout = to;
+    gc_step_set(plan, step, 1, &type, slot);
+    return GRADCAM_OK;
+}
+
+static gradcam_status add_rounding(gc_plan *plan, int item, gc_layout from, gc_layout to, int slot,
+                                   gradcam_error *error)
+{
+    gc_kernel *kernel = NULL;
+    GC_TRY(gc_dnnl_round(plan->dnnl, &plan->items[item].type, from, to, &kernel, error));
+    return gc_step_kernel(plan, kernel, plan->items[item].slots[from], GC_NO_SLOT, GC_NO_SLOT, slot,
+                          error);
+}
+
+static gradcam_status add_reorder(gc_plan *plan, int item, gc_layout from, gc_layout to, int *slot,
+                                  gradcam_error *error)
+{
+    GC_TRY(new_slot(plan, item, to, slot, error));
     /* A constant is converted once, when the plan is made. */
     const gc_phase phase = plan->phase;
     const gc_node *const node = plan->node;
     plan->node = NULL;
-    if (plan->slots[from_slot].fixed != NULL)
+    if (plan->slots[plan->items[item].slots[from]].fixed != NULL)
         plan->phase = GC_PHASE_SETUP;
-    const gradcam_status status = gc_step_add(plan, GC_STEP_RELAYOUT, 2, &step, error);
-    if (status == GRADCAM_OK) {
-        type.layout = from;
-        gc_step_set(plan, step, 0, &type, from_slot);
-        type.layout = layout;
-        gc_step_set(plan, step, 1, &type, *slot);
-    }
+    const gradcam_status status = gc_layout_is_rounded(from) != gc_layout_is_rounded(to)
+                                      ? add_rounding(plan, item, from, to, *slot, error)
+                                      : add_relayout(plan, item, from, to, *slot, error);
     plan->phase = phase;
     plan->node = node;
     return status;
@@ -187,16 +201,26 @@ gradcam_status gc_item_need(gc_plan *plan, int item, gc_layout layout, int *slot
                             gradcam_error *error)
 {
     GC_TRY(load_stored(plan, item, error));
-    const gc_item *const it = &plan->items[item];
+    const gc_item *it = &plan->items[item];
     *slot = it->slots[layout];
     if (*slot != GC_NO_SLOT)
         return GRADCAM_OK;
+    /* Layouts change in float32 only; bfloat16 is rounded from the same layout, and widened to it.
+     */
+    gc_layout from = it->home;
+    if (gc_layout_is_rounded(layout))
+        from = gc_layout_exact(layout);
+    else if (gc_layout_is_rounded(from) && layout != gc_layout_exact(from))
+        from = gc_layout_exact(from);
+    if (from != it->home)
+        GC_TRY(gc_item_need(plan, item, from, slot, error));
+    it = &plan->items[item];
     if (same_bytes(it, it->home, layout)) {
         *slot = it->slots[it->home];
         plan->items[item].slots[layout] = *slot;
         return GRADCAM_OK;
     }
-    GC_TRY(add_reorder(plan, item, layout, slot, error));
+    GC_TRY(add_reorder(plan, item, from, layout, slot, error));
     settle(plan, &plan->items[item], layout, *slot);
     return GRADCAM_OK;
 }

@@ -13,7 +13,7 @@
 #include "engine/plan.h"
 #include "ops/op.h"
 
-enum { GC_LAYOUT_COUNT = 4, GC_NO_SLOT = -1 };
+enum { GC_LAYOUT_COUNT = 6, GC_NO_SLOT = -1 };
 
 typedef struct gc_slot {
     size_t bytes, offset;
@@ -28,7 +28,7 @@ typedef struct gc_slot {
 
 typedef struct gc_item {
     gc_tensor type;
-    gc_layout home;
+    gc_layout home;             /**< Rounded only where convolutions alone read it. */
     int slots[GC_LAYOUT_COUNT]; /**< Slot per layout or GC_NO_SLOT. */
     int readers_left;
     bool exists; /**< Its home has been planned. */
@@ -74,7 +74,7 @@ struct gc_plan {
     gc_packs *packs;
     gc_dnnl *dnnl;
     gc_arena *arena;
-    bool plain, strict;
+    bool plain, strict, bfloat16;
     bool can_guide, is_guided;
     gc_item *items; /**< Activations of all values, then their gradients, then temporaries. */
     int item_count;
@@ -201,6 +201,9 @@ gradcam_status gc_backward_build(gc_plan *plan, const gc_plan_request *request,
                                  gradcam_error *error);
 
 /* ---- Ways of convolutions (ways.c) ---------------------------------------------------------- */
+
+/** Is it faster with its operands rounded to bfloat16? */
+bool gc_conv_pays_rounded(const gc_conv_spec *spec);
 
 /** Sets the ways that a convolution from value `src` to `dst` (with `residual` added, or GC_ABSENT)
  *  should try, the one with the least estimated time first. */

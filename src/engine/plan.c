@@ -386,6 +386,7 @@ gradcam_status gc_plan_create(gc_plan **plan, const gc_graph *graph, gc_packs *p
     (*plan)->packs = packs;
     (*plan)->plain = request->plain;
     (*plan)->strict = request->strict;
+    (*plan)->bfloat16 = request->bfloat16;
     (*plan)->can_guide = request->guided;
     gradcam_status status = build(*plan, graph, request, error);
     gc_packs_trim(packs);

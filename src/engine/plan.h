@@ -25,7 +25,10 @@ typedef struct gc_plan_request {
     int layer_count;
     bool guided; /**< gc_plan_set_guided will be used. */
     bool strict; /**< No algorithm that rounds more than a direct convolution (Winograd's). */
-    bool plain;  /**< Only the plain kernels, no fusion: the reference in tests. */
+    /** Convolutions round their operands to bfloat16, where that is faster; for CPUs that have it.
+     */
+    bool bfloat16;
+    bool plain; /**< Only the plain kernels, no fusion: the reference in tests. */
 } gc_plan_request;
 
 /**

@@ -24,6 +24,16 @@ static double operations(const gc_conv_spec *spec)
     return 2.0 * per_result * (double)gc_tensor_count(&spec->dst);
 }
 
+/* Multiplying is twice as fast, but the operand has to be rounded first. A first layer decides for
+ * what follows it, see blocked_factor, and there is no rounded form of what it reads over blocks.
+ */
+bool gc_conv_pays_rounded(const gc_conv_spec *spec)
+{
+    const double rounding = per_step + 1.5 * bytes_of(&spec->src) * per_byte;
+    const bool is_first = spec->src.dims[1] < gc_layout_block(gc_dnnl_blocked_layout());
+    return !is_first && operations(spec) / 2.0 > rounding;
+}
+
 static bool is_pointwise(const gc_window *w)
 {
     for (int i = 0; i < w->spatial; i++)
@@ -51,7 +61,7 @@ static double winograd_factor(const gc_conv_spec *spec, gc_conv_way way)
     const gc_tensor *const w = gc_constant_tensor(spec->weights);
     const int64_t in = w->dims[1], out = w->dims[0];
     const int64_t least = in < out ? in : out;
-    if (!is_square_3x3(&spec->window) || spec->group != 1 || least < 16)
+    if (!is_square_3x3(&spec->window) || spec->group != 1 || least < 16 || spec->bfloat16)
         return 0.0;
     const int64_t positions = spec->dst.dims[2] * spec->dst.dims[3];
     if (way == GC_CONV_WINOGRAD_4X3)
@@ -77,15 +87,17 @@ static double blocked_factor(const gc_conv_spec *spec)
 
 static double own_cost(const gc_conv_spec *spec, gc_conv_way way)
 {
-    return operations(spec) * (way == GC_CONV_LAST      ? 1.0
-                               : way == GC_CONV_BLOCKED ? blocked_factor(spec)
-                                                        : winograd_factor(spec, way));
+    const double speed = spec->bfloat16 ? 2.0 : 1.0;
+    return operations(spec) / speed *
+           (way == GC_CONV_LAST      ? 1.0
+            : way == GC_CONV_BLOCKED ? blocked_factor(spec)
+                                     : winograd_factor(spec, way));
 }
 
 static double relayout_cost(const gc_plan *plan, int value, gc_layout layout)
 {
     const gc_item *const item = &plan->items[value];
-    if (item->slots[layout] != GC_NO_SLOT)
+    if (item->slots[layout] != GC_NO_SLOT || item->slots[gc_layout_rounded(layout)] != GC_NO_SLOT)
         return 0.0;
     return per_step + 2.0 * bytes_of(&item->type) * per_byte;
 }
@@ -129,7 +141,7 @@ void gc_conv_rank_ways(const gc_plan *plan, int src, int residual, int dst, gc_c
 
 void gc_conv_rank_backward_ways(const gc_plan *plan, int gradient, gc_conv_spec *spec)
 {
-    const gc_layout home = plan->items[gradient].home;
+    const gc_layout home = gc_layout_exact(plan->items[gradient].home);
     const bool last_first =
         gc_dnnl_prefers_last() && (home == GC_LAYOUT_LAST || home == GC_LAYOUT_PLAIN);
     spec->ways[0] = last_first ? GC_CONV_LAST : GC_CONV_BLOCKED;

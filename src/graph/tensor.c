@@ -57,8 +57,28 @@ int64_t gc_tensor_count(const gc_tensor *tensor)
     return count;
 }
 
+bool gc_layout_is_rounded(gc_layout layout)
+{
+    return gc_layout_exact(layout) != layout;
+}
+
+gc_layout gc_layout_rounded(gc_layout layout)
+{
+    return layout == GC_LAYOUT_LAST        ? GC_LAYOUT_LAST_BF16
+           : layout == GC_LAYOUT_BLOCKED16 ? GC_LAYOUT_BLOCKED16_BF16
+                                           : layout;
+}
+
+gc_layout gc_layout_exact(gc_layout layout)
+{
+    return layout == GC_LAYOUT_LAST_BF16        ? GC_LAYOUT_LAST
+           : layout == GC_LAYOUT_BLOCKED16_BF16 ? GC_LAYOUT_BLOCKED16
+                                                : layout;
+}
+
 int gc_layout_block(gc_layout layout)
 {
+    layout = gc_layout_exact(layout);
     return layout == GC_LAYOUT_BLOCKED8 ? 8 : layout == GC_LAYOUT_BLOCKED16 ? 16 : 1;
 }
 
@@ -69,7 +89,7 @@ gc_tensor gc_tensor_physical(const gc_tensor *tensor)
         return view;
     view.layout = GC_LAYOUT_PLAIN;
     const int rank = tensor->rank;
-    if (tensor->layout == GC_LAYOUT_LAST) {
+    if (gc_layout_exact(tensor->layout) == GC_LAYOUT_LAST) {
         for (int i = 2; i < rank; i++)
             view.dims[i - 1] = tensor->dims[i];
         view.dims[rank - 1] = tensor->dims[1];
@@ -82,15 +102,17 @@ gc_tensor gc_tensor_physical(const gc_tensor *tensor)
     return view;
 }
 
-static size_t element_size(gc_dtype dtype)
+static size_t element_size(const gc_tensor *tensor)
 {
-    return gc_dtype_is_float(dtype) ? sizeof(float) : sizeof(int64_t);
+    return !gc_dtype_is_float(tensor->dtype)      ? sizeof(int64_t)
+           : gc_layout_is_rounded(tensor->layout) ? sizeof(uint16_t)
+                                                  : sizeof(float);
 }
 
 size_t gc_tensor_bytes(const gc_tensor *tensor)
 {
     const gc_tensor physical = gc_tensor_physical(tensor);
-    return (size_t)gc_tensor_count(&physical) * element_size(tensor->dtype);
+    return (size_t)gc_tensor_count(&physical) * element_size(tensor);
 }
 
 bool gc_tensor_is_valid(const gc_tensor *tensor)

@@ -57,7 +57,10 @@ typedef enum gc_layout {
     GC_LAYOUT_PLAIN = 0,
     GC_LAYOUT_BLOCKED8,
     GC_LAYOUT_BLOCKED16,
-    GC_LAYOUT_LAST
+    GC_LAYOUT_LAST,
+    /** BLOCKED16 and LAST with elements rounded to bfloat16: for convolutions by oneDNN only. */
+    GC_LAYOUT_BLOCKED16_BF16,
+    GC_LAYOUT_LAST_BF16
 } gc_layout;
 
 /**
@@ -92,6 +95,11 @@ gc_tensor gc_tensor_physical(const gc_tensor *tensor);
 
 /** Channels in one block: 8, 16, or 1 for the other layouts. */
 int gc_layout_block(gc_layout layout);
+
+/** Are its elements bfloat16? The same layout with such (itself if there is none), and without. */
+bool gc_layout_is_rounded(gc_layout layout);
+gc_layout gc_layout_rounded(gc_layout layout);
+gc_layout gc_layout_exact(gc_layout layout);
 
 /** Allocates data (zeroed) for a described tensor; release with gc_tensor_free. */
 gradcam_status gc_tensor_alloc(gc_tensor *tensor, gradcam_error *error);

@@ -3,7 +3,7 @@
  * Runs a model on a raw float32 input and writes what the oracles compare: logits, the layer's
  * activation and gradient, and the raw Grad-CAM map.
  *
- *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after]
+ *   plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] [after] [bfloat16]
  *
  * DIMS is like 1x3x224x224. Writes PREFIX.{logits,activation,gradient,map}.f32 and prints one line
  * "layer NAME output TENSOR shape S classes N class C ... forward_ms T backward_ms T".
@@ -51,12 +51,15 @@ static gradcam_status load(run *r, const char *path, gradcam_error *error)
     return gc_packs_create(&r->packs, NULL, error);
 }
 
-static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
-                              gradcam_error *error)
+typedef struct modes {
+    bool plain, after, bfloat16;
+} modes;
+
+static gradcam_status prepare(run *r, const char *layer, const modes *how, gradcam_error *error)
 {
     r->feed.value = r->graph->inputs[0];
     GC_TRY(gc_unroll(r->graph, &r->feed, 1, error));
-    gc_target_find(&r->target, r->graph, r->graph->outputs[0], after);
+    gc_target_find(&r->target, r->graph, r->graph->outputs[0], how->after);
     const int targets[] = {r->target.score, r->target.logits};
     GC_TRY(gc_specialize(&r->specialized, r->graph, &r->feed, 1, targets, 2, error));
     GC_TRY(gc_layers_find(&r->layers, r->specialized,
@@ -73,7 +76,8 @@ static gradcam_status prepare(run *r, const char *layer, bool plain, bool after,
                                      .target_count = 1,
                                      .layers = &chosen,
                                      .layer_count = 1,
-                                     .plain = plain};
+                                     .bfloat16 = how->bfloat16,
+                                     .plain = how->plain};
     return gc_plan_create(&r->plan, r->graph, r->packs, &request, error);
 }
 
@@ -145,15 +149,16 @@ static int write_all(run *r, const char *prefix, const float *map)
 
 static gradcam_status work(run *r, int argc, char **argv, gradcam_error *error)
 {
-    bool plain = false, after = false;
+    modes how = {.plain = false};
     for (int i = 7; i < argc; i++) {
-        plain |= strcmp(argv[i], "plain") == 0;
-        after |= strcmp(argv[i], "after") == 0;
+        how.plain |= strcmp(argv[i], "plain") == 0;
+        how.after |= strcmp(argv[i], "after") == 0;
+        how.bfloat16 |= strcmp(argv[i], "bfloat16") == 0;
     }
     parse_dims(argv[3], &r->feed.type);
     r->class_index = atoi(argv[5]);
     GC_TRY(load(r, argv[1], error));
-    GC_TRY(prepare(r, argv[4], plain, after, error));
+    GC_TRY(prepare(r, argv[4], &how, error));
     gc_tensor *const in = gc_plan_feed(r->plan, 0);
     FILE *const file = fopen(argv[2], "rb");
     GC_FAIL_IF(file == NULL, error, GRADCAM_ERROR_FILE, "%s: cannot be opened", argv[2]);
@@ -178,7 +183,7 @@ int main(int argc, char **argv)
 {
     if (argc < 7) {
         fprintf(stderr, "usage: plan_tool MODEL INPUT.f32 DIMS LAYER|- CLASS|-1 PREFIX [plain] "
-                        "[after]\n");
+                        "[after] [bfloat16]\n");
         return GRADCAM_ERROR_ARGUMENT;
     }
     gradcam_error error = {0};

@@ -29,10 +29,11 @@ static full_dims fill_dims(int rank, const int64_t *dims)
 
 #if DNNL_VERSION_MAJOR >= 3
 
-dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag)
+dnnl_status_t gc_md_new(gc_md *md, dnnl_data_type_t type, int rank, const int64_t *dims,
+                        dnnl_format_tag_t tag)
 {
     const full_dims d = fill_dims(rank, dims);
-    return dnnl_memory_desc_create_with_tag(md, rank, d.dims, dnnl_f32, tag);
+    return dnnl_memory_desc_create_with_tag(md, rank, d.dims, type, tag);
 }
 
 dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const int64_t *strides)
@@ -63,12 +64,13 @@ static dnnl_status_t md_keep(gc_md *md, const dnnl_memory_desc_t *from)
     return dnnl_success;
 }
 
-dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag)
+dnnl_status_t gc_md_new(gc_md *md, dnnl_data_type_t type, int rank, const int64_t *dims,
+                        dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t made;
     *md = NULL;
     const full_dims d = fill_dims(rank, dims);
-    const dnnl_status_t status = dnnl_memory_desc_init_by_tag(&made, rank, d.dims, dnnl_f32, tag);
+    const dnnl_status_t status = dnnl_memory_desc_init_by_tag(&made, rank, d.dims, type, tag);
     return status == dnnl_success ? md_keep(md, &made) : status;
 }
 
@@ -144,25 +146,46 @@ bool gc_md_blocking(gc_const_md md, gc_blocking *blocking)
 
 #endif
 
+dnnl_data_type_t gc_md_type(gc_const_md md)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    const dnnl_status_t status = dnnl_memory_desc_query(md, dnnl_query_data_type, &type);
+    return status == dnnl_success ? type : dnnl_data_type_undef;
+#else
+    return md->data_type;
+#endif
+}
+
+int64_t gc_md_count(gc_const_md md)
+{
+    const size_t bytes = dnnl_memory_desc_get_size(md);
+    return (int64_t)(bytes / (gc_md_type(md) == dnnl_bf16 ? sizeof(uint16_t) : sizeof(float)));
+}
+
 /* Row: layout; column: rank 3, 4, 5. */
 static const dnnl_format_tag_t layout_tags[][3] = {
     [GC_LAYOUT_PLAIN] = {dnnl_abc, dnnl_abcd, dnnl_abcde},
     [GC_LAYOUT_BLOCKED8] = {dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b},
     [GC_LAYOUT_BLOCKED16] = {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b},
     [GC_LAYOUT_LAST] = {dnnl_acb, dnnl_acdb, dnnl_acdeb},
+    [GC_LAYOUT_BLOCKED16_BF16] = {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b},
+    [GC_LAYOUT_LAST_BF16] = {dnnl_acb, dnnl_acdb, dnnl_acdeb},
 };
 
 dnnl_status_t gc_md_activation(gc_md *md, const gc_tensor *tensor, gc_layout layout)
 {
     if (tensor->rank < 3 || tensor->rank > 5)
         return dnnl_unimplemented;
-    return gc_md_new(md, tensor->rank, tensor->dims, layout_tags[layout][tensor->rank - 3]);
+    const dnnl_data_type_t type = gc_layout_is_rounded(layout) ? dnnl_bf16 : dnnl_f32;
+    return gc_md_new(md, type, tensor->rank, tensor->dims, layout_tags[layout][tensor->rank - 3]);
 }
 
 bool gc_md_layout(gc_const_md md, const gc_tensor *tensor, gc_layout *layout)
 {
-    static const gc_layout all[] = {GC_LAYOUT_BLOCKED16, GC_LAYOUT_BLOCKED8, GC_LAYOUT_PLAIN,
-                                    GC_LAYOUT_LAST};
+    static const gc_layout all[] = {GC_LAYOUT_BLOCKED16, GC_LAYOUT_BLOCKED8,
+                                    GC_LAYOUT_PLAIN,     GC_LAYOUT_LAST,
+                                    GC_LAYOUT_LAST_BF16, GC_LAYOUT_BLOCKED16_BF16};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         gc_md candidate = NULL;
         if (gc_md_activation(&candidate, tensor, all[i]) != dnnl_success)
@@ -406,5 +429,19 @@ dnnl_status_t gc_attr_new(dnnl_primitive_attr_t *attr, const gc_post *posts, int
         dnnl_primitive_attr_destroy(*attr);
         *attr = NULL;
     }
+    return status;
+}
+
+/* ---- Copies --------------------------------------------------------------------------------- */
+
+dnnl_status_t gc_pd_copy(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_const_md from,
+                         gc_const_md to)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = gc_attr_new(&attr, NULL, 0);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(pd, from, engine, to, engine, attr);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
     return status;
 }

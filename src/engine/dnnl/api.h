@@ -42,8 +42,10 @@ struct gc_kernel {
 
 gradcam_status gc_dnnl_fail(gradcam_error *error, dnnl_status_t status, const char *what);
 
-/** A dense descriptor by tag; by strides; a copy. Free with gc_md_free (NULL is fine). */
-dnnl_status_t gc_md_new(gc_md *md, int rank, const int64_t *dims, dnnl_format_tag_t tag);
+/** A dense descriptor by tag; of float32 by strides; a copy. Free with gc_md_free (NULL is fine).
+ */
+dnnl_status_t gc_md_new(gc_md *md, dnnl_data_type_t type, int rank, const int64_t *dims,
+                        dnnl_format_tag_t tag);
 dnnl_status_t gc_md_new_strided(gc_md *md, int rank, const int64_t *dims, const int64_t *strides);
 dnnl_status_t gc_md_copy(gc_md *md, gc_const_md from);
 void gc_md_free(gc_md *md);
@@ -53,6 +55,10 @@ dnnl_status_t gc_md_activation(gc_md *md, const gc_tensor *tensor, gc_layout lay
 
 /** Which of our layouts `md` is; false if none. */
 bool gc_md_layout(gc_const_md md, const gc_tensor *tensor, gc_layout *layout);
+
+/** Of the elements of a descriptor, and how many there are in memory, with those that pad. */
+dnnl_data_type_t gc_md_type(gc_const_md md);
+int64_t gc_md_count(gc_const_md md);
 
 /** How a descriptor lays elements out: `strides` of the blocks, and inner blocks, outermost first.
  */
@@ -68,7 +74,8 @@ typedef struct gc_blocking {
 /** False for descriptors that are not blocked. */
 bool gc_md_blocking(gc_const_md md, gc_blocking *blocking);
 
-/** Describes the copy of a float32 tensor; the descriptors are not needed afterwards. */
+/** Describes the copy of a float32 tensor into the order of elements that `to` has, whatever their
+ *  type; the descriptors are not needed afterwards. */
 gradcam_status gc_reorder_create(gc_reorder **reorder, gc_const_md from, gc_const_md to,
                                  gradcam_error *error);
 void gc_reorder_destroy(gc_reorder **reorder);
@@ -97,6 +104,10 @@ dnnl_status_t gc_pd_pool(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_a
 dnnl_status_t gc_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_const_md a,
                            gc_const_md b, gc_const_md bias, gc_const_md dst,
                            dnnl_primitive_attr_t attr);
+
+/** A copy from one form to another. */
+dnnl_status_t gc_pd_copy(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, gc_const_md from,
+                         gc_const_md to);
 
 /** Post-ops and "scratch memory comes from us". */
 dnnl_status_t gc_attr_new(dnnl_primitive_attr_t *attr, const gc_post *posts, int post_count);

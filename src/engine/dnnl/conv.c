@@ -55,17 +55,18 @@ static int weight_dims(const gc_conv_spec *spec, int64_t dims[GC_MAX_RANK])
     return rank;
 }
 
-static dnnl_status_t describe_weights(descriptors *d, const gc_conv_spec *spec)
+static dnnl_status_t describe_weights(descriptors *d, const gc_conv_spec *spec,
+                                      dnnl_data_type_t type)
 {
     int64_t dims[GC_MAX_RANK], strides[GC_MAX_RANK];
     const int rank = weight_dims(spec, dims);
     gc_strides(rank, dims, strides);
     dnnl_status_t status = gc_md_new_strided(&d->plain_weights, rank, dims, strides);
     if (status == dnnl_success)
-        status = gc_md_new(&d->weights, rank, dims, dnnl_format_tag_any);
+        status = gc_md_new(&d->weights, type, rank, dims, dnnl_format_tag_any);
     if (status == dnnl_success && spec->bias != NULL) {
         const int64_t channels = spec->dst.dims[1];
-        status = gc_md_new(&d->bias, 1, &channels, dnnl_a);
+        status = gc_md_new(&d->bias, dnnl_f32, 1, &channels, dnnl_a);
     }
     return status;
 }
@@ -82,12 +83,15 @@ typedef struct attempt {
 static dnnl_status_t describe(descriptors *d, const gc_conv_spec *spec, const attempt *a)
 {
     memset(d, 0, sizeof *d);
-    dnnl_status_t status = describe_weights(d, spec);
+    const bool is_rounded = gc_layout_is_rounded(a->src) || gc_layout_is_rounded(a->dst);
+    dnnl_status_t status = describe_weights(d, spec, is_rounded ? dnnl_bf16 : dnnl_f32);
     if (status == dnnl_success)
-        status = a->any ? gc_md_new(&d->src, spec->src.rank, spec->src.dims, dnnl_format_tag_any)
+        status = a->any ? gc_md_new(&d->src, dnnl_f32, spec->src.rank, spec->src.dims,
+                                    dnnl_format_tag_any)
                         : gc_md_activation(&d->src, &spec->src, a->src);
     if (status == dnnl_success)
-        status = a->any ? gc_md_new(&d->dst, spec->dst.rank, spec->dst.dims, dnnl_format_tag_any)
+        status = a->any ? gc_md_new(&d->dst, dnnl_f32, spec->dst.rank, spec->dst.dims,
+                                    dnnl_format_tag_any)
                         : gc_md_activation(&d->dst, &spec->dst, a->dst);
     return status;
 }
@@ -116,12 +120,28 @@ static bool layouts_known(gc_hint pd, const gc_conv_spec *spec, dnnl_query_t src
 
 /* A way may be more than one attempt: a first convolution over blocks reads its few channels
  * row-major. */
-enum { PER_WAY = 2, FALLBACKS = 3, ATTEMPTS = PER_WAY * GC_CONV_WAYS + FALLBACKS };
+enum { PER_WAY = 2, FALLBACKS = 3, ATTEMPTS = 2 * PER_WAY * GC_CONV_WAYS + FALLBACKS };
 
-static int attempts_of(const gc_conv_spec *spec, attempt attempts[ATTEMPTS])
+/* The products are added in float32, and the result stays so, unless it is wanted otherwise. */
+static int add_rounded(const gc_conv_spec *spec, bool is_backward, attempt attempts[ATTEMPTS])
+{
+    int count = 0;
+    for (int i = 0; i < spec->way_count; i++) {
+        const gc_layout layout =
+            spec->ways[i] == GC_CONV_LAST ? GC_LAYOUT_LAST : gc_dnnl_blocked_layout();
+        const gc_layout rounded = gc_layout_rounded(layout);
+        const gc_layout result = spec->rounds_result ? rounded : layout;
+        if (spec->ways[i] == GC_CONV_LAST || spec->ways[i] == GC_CONV_BLOCKED)
+            attempts[count++] = is_backward ? (attempt){.src = result, .dst = rounded}
+                                            : (attempt){.src = rounded, .dst = result};
+    }
+    return count;
+}
+
+static int attempts_of(const gc_conv_spec *spec, bool is_backward, attempt attempts[ATTEMPTS])
 {
     const gc_layout blocked = gc_dnnl_blocked_layout();
-    int count = 0;
+    int count = spec->bfloat16 ? add_rounded(spec, is_backward, attempts) : 0;
     for (int i = 0; i < spec->way_count; i++)
         switch (spec->ways[i]) {
         case GC_CONV_LAST:
@@ -177,13 +197,29 @@ static dnnl_status_t describe_forward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl,
     return forward_pd(pd, dnnl, d, spec, a, true);
 }
 
+/* The forward pass that a backward one belongs to reads what that one writes, in the same type as
+ * its other operand. */
+static dnnl_status_t describe_hint(dnnl_primitive_desc_t *hint, gc_dnnl *dnnl,
+                                   const gc_conv_spec *spec, const attempt *a)
+{
+    attempt of_forward = *a;
+    descriptors d;
+    if (gc_layout_is_rounded(a->dst))
+        of_forward.src = gc_layout_rounded(a->src);
+    dnnl_status_t status = describe(&d, spec, &of_forward);
+    if (status == dnnl_success)
+        status = forward_pd(hint, dnnl, &d, spec, &of_forward, false);
+    descriptors_free(&d);
+    return status;
+}
+
 static dnnl_status_t describe_backward(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl,
                                        const descriptors *d, const gc_conv_spec *spec,
                                        const attempt *a)
 {
     dnnl_primitive_desc_t hint = NULL;
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = forward_pd(&hint, dnnl, d, spec, a, false);
+    dnnl_status_t status = describe_hint(&hint, dnnl, spec, a);
     if (status != dnnl_success)
         return status;
     status = gc_attr_new(&attr, NULL, 0);
@@ -207,7 +243,7 @@ static void choose(dnnl_primitive_desc_t *pd, gc_dnnl *dnnl, const gc_conv_spec 
                    const direction *way, gc_layout *src_layout, gc_layout *dst_layout)
 {
     attempt attempts[ATTEMPTS];
-    const int count = attempts_of(spec, attempts);
+    const int count = attempts_of(spec, way->is_backward, attempts);
     for (int i = 0; i < count; i++) {
         const attempt *const a = &attempts[i];
         descriptors d;

@@ -32,6 +32,12 @@ bool gc_dnnl_prefers_last(void)
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
 }
 
+bool gc_dnnl_has_bfloat16(void)
+{
+    const unsigned wanted = dnnl_cpu_isa_avx512_core_bf16;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & wanted) == wanted;
+}
+
 gc_layout gc_dnnl_blocked_layout(void)
 {
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? GC_LAYOUT_BLOCKED16

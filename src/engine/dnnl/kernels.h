@@ -62,6 +62,9 @@ gc_layout gc_kernel_dst_layout(const gc_kernel *kernel);
 gc_layout gc_dnnl_blocked_layout(void);
 bool gc_dnnl_prefers_last(void);
 
+/** Has this CPU instructions that multiply bfloat16 and add to float32? */
+bool gc_dnnl_has_bfloat16(void);
+
 /** What is computed on a convolution's result while it is still in registers. */
 typedef enum gc_post_kind {
     GC_POST_SUM,  /**< Add what the destination holds. */
@@ -102,6 +105,10 @@ typedef struct gc_conv_spec {
     int post_count;
     gc_conv_way ways[GC_CONV_WAYS]; /**< To be tried in this order. */
     int way_count;
+    /** For the ways that are direct, where oneDNN can: the operand (backward: the gradient of the
+     *  result) and the weights are bfloat16, and products are added in float32. */
+    bool bfloat16;
+    bool rounds_result; /**< Then the result is bfloat16, too. */
 } gc_conv_spec;
 
 gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
@@ -111,6 +118,10 @@ gradcam_status gc_dnnl_conv(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *
  *  Posts are ignored. */
 gradcam_status gc_dnnl_conv_backward(gc_dnnl *dnnl, gc_packs *packs, const gc_conv_spec *spec,
                                      gc_kernel **kernel, gradcam_error *error);
+
+/** Copies an activation between a layout and its rounded form, whichever way. */
+gradcam_status gc_dnnl_round(gc_dnnl *dnnl, const gc_tensor *type, gc_layout from, gc_layout to,
+                             gc_kernel **kernel, gradcam_error *error);
 
 typedef enum gc_pool_kind { GC_POOL_MAX, GC_POOL_AVERAGE, GC_POOL_AVERAGE_PADDED } gc_pool_kind;
 

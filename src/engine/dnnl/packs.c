@@ -33,6 +33,7 @@ struct gc_packs {
     chunk *chunks;
     gc_budget *budget;
     buffer source;  /* elements of the constant at hand, where it is stored */
+    buffer ordered; /* the same, in the order of the pack */
     buffer scratch; /* of oneDNN */
 };
 
@@ -90,6 +91,7 @@ void gc_packs_destroy(gc_packs **packs)
         c = next;
     }
     drop(&(*packs)->source);
+    drop(&(*packs)->ordered);
     drop(&(*packs)->scratch);
     pthread_mutex_destroy(&(*packs)->lock);
     gc_free(*packs);
@@ -97,20 +99,6 @@ void gc_packs_destroy(gc_packs **packs)
 }
 
 /* ---- Transforming --------------------------------------------------------------------------- */
-
-static dnnl_status_t create_transform(dnnl_primitive_desc_t *pd, dnnl_primitive_t *primitive,
-                                      gc_dnnl *dnnl, gc_const_md from, gc_const_md to)
-{
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = gc_attr_new(&attr, NULL, 0);
-    if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(pd, from, dnnl->engine, to, dnnl->engine, attr);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(primitive, *pd);
-    if (attr != NULL)
-        dnnl_primitive_attr_destroy(attr);
-    return status;
-}
 
 typedef struct operand {
     int arg;
@@ -139,15 +127,17 @@ static dnnl_status_t execute(gc_dnnl *dnnl, dnnl_primitive_t primitive, const op
     return status;
 }
 
-/* Weights transformed for Winograd's algorithm are known to oneDNN alone. */
+/* What only oneDNN can write: weights transformed for Winograd's algorithm, bfloat16. */
 static gradcam_status transform(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
-                                const float *from_data, gc_const_md to, float *to_data,
+                                const float *from_data, gc_const_md to, void *to_data,
                                 gradcam_error *error)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t primitive = NULL;
     gradcam_status status = GRADCAM_OK;
-    dnnl_status_t made = create_transform(&pd, &primitive, dnnl, from, to);
+    dnnl_status_t made = gc_pd_copy(&pd, dnnl->engine, from, to);
+    if (made == dnnl_success)
+        made = dnnl_primitive_create(&primitive, pd);
     if (made == dnnl_success) {
         const gc_const_md md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         status = need(&packs->scratch, dnnl_memory_desc_get_size(md), error);
@@ -165,18 +155,47 @@ static gradcam_status transform(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from
     return made == dnnl_success ? GRADCAM_OK : gc_dnnl_fail(error, made, "transforming weights");
 }
 
-static gradcam_status reorder_once(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
-                                   const float *from_data, gc_const_md to, float *to_data,
-                                   gradcam_error *error)
+static gradcam_status reorder(gc_const_md from, const float *from_data, gc_const_md to,
+                              float *to_data, gradcam_error *error)
 {
     gc_reorder *reorder = NULL;
-    gc_blocking blocking;
-    if (!gc_md_blocking(to, &blocking))
-        return transform(packs, dnnl, from, from_data, to, to_data, error);
     GC_TRY(gc_reorder_create(&reorder, from, to, error));
     gc_reorder_run(reorder, from_data, to_data);
     gc_reorder_destroy(&reorder);
     return GRADCAM_OK;
+}
+
+/* Ordered first, then rounded element by element. */
+static gradcam_status reorder_rounded(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
+                                      const float *from_data, gc_const_md to, void *to_data,
+                                      gradcam_error *error)
+{
+    gc_md ordered = NULL, rounded = NULL;
+    const int64_t count = gc_md_count(to);
+    GC_TRY(need(&packs->ordered, (size_t)count * sizeof(float), error));
+    GC_TRY(reorder(from, from_data, to, packs->ordered.data, error));
+    dnnl_status_t described = gc_md_new(&ordered, dnnl_f32, 1, &count, dnnl_a);
+    if (described == dnnl_success)
+        described = gc_md_new(&rounded, dnnl_bf16, 1, &count, dnnl_a);
+    const gradcam_status status =
+        described == dnnl_success
+            ? transform(packs, dnnl, ordered, packs->ordered.data, rounded, to_data, error)
+            : gc_dnnl_fail(error, described, "describing weights");
+    gc_md_free(&ordered);
+    gc_md_free(&rounded);
+    return status;
+}
+
+static gradcam_status reorder_once(gc_packs *packs, gc_dnnl *dnnl, gc_const_md from,
+                                   const float *from_data, gc_const_md to, void *to_data,
+                                   gradcam_error *error)
+{
+    gc_blocking blocking;
+    if (!gc_md_blocking(to, &blocking))
+        return transform(packs, dnnl, from, from_data, to, to_data, error);
+    if (gc_md_type(to) == dnnl_bf16)
+        return reorder_rounded(packs, dnnl, from, from_data, to, to_data, error);
+    return reorder(from, from_data, to, to_data, error);
 }
 
 /* *data = the elements of the constant, until the next call. */
@@ -212,7 +231,7 @@ static gradcam_status join_groups(const gc_pack_source *source, const float *dat
 }
 
 static gradcam_status fill(gc_packs *packs, gc_dnnl *dnnl, const gc_pack_source *source,
-                           gc_const_md wanted, float *data, gradcam_error *error)
+                           gc_const_md wanted, void *data, gradcam_error *error)
 {
     const float *elements = NULL;
     float *joined = NULL;
@@ -311,6 +330,7 @@ void gc_packs_trim(gc_packs *packs)
 {
     pthread_mutex_lock(&packs->lock);
     drop(&packs->source);
+    drop(&packs->ordered);
     drop(&packs->scratch);
     pthread_mutex_unlock(&packs->lock);
 }

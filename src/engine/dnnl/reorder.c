@@ -15,7 +15,7 @@ struct gc_reorder {
     int rank; /* at least 1; axes of extent 1 are left out */
     int64_t dims[GC_MD_RANK];
     int64_t *from[GC_MD_RANK], *to[GC_MD_RANK]; /* offset of each position, in elements */
-    size_t to_bytes;
+    size_t to_count;                            /* with what pads */
     bool is_padded; /* the destination has channels that fill up a block */
 };
 
@@ -67,7 +67,7 @@ static gradcam_status build(gc_reorder *r, gc_const_md from, gc_const_md to, gra
     for (int axis = 0; axis < a.rank; axis++)
         if (a.dims[axis] != 1 || (axis + 1 == a.rank && r->rank == 0))
             GC_TRY(add_axis(r, &a, &b, axis, error));
-    r->to_bytes = dnnl_memory_desc_get_size(to);
+    r->to_count = (size_t)gc_md_count(to);
     return GRADCAM_OK;
 }
 
@@ -140,7 +140,7 @@ void gc_reorder_run(const gc_reorder *r, const float *from, float *to)
         if (r->dims[i] == 0)
             return;
     if (r->is_padded)
-        gc_clear_bytes(to, r->to_bytes);
+        gc_clear_bytes(to, r->to_count * sizeof *to);
     if (r->rank == 1) {
         for (int64_t i = 0; i < r->dims[0]; i++)
             to[r->to[0][i]] = from[r->from[0][i]];
