@@ -22,7 +22,16 @@ class Builder(Constants):
 
     def __init__(self, name, shape, seed=0):
         super().__init__(seed + sum(map(ord, name)))
-        self.name, self.shape = name, shape
+        self.name, self.shape, self.is_whole = name, shape, False
+
+    def normal(self, shape):
+        values = self.random.normal(0, 1, shape)
+        return np.rint(0.6 * values) if self.is_whole else values
+
+    def draw(self, *shape):
+        if not self.is_whole:
+            return super().draw(*shape)
+        return self.random.choice([-1, 0, 1], shape, p=[0.025, 0.95, 0.025])
 
     def weights(self, *shape):
         return self.constant(self.draw(*shape))
@@ -120,6 +129,14 @@ def tiled(b):
     x = b.node("Relu", b.node("Add", b.conv(y, 64, 64), x))
     x = b.node("MaxPool", x, kernel_shape=[4, 4], strides=[4, 4])
     return b.head(b.node("Relu", b.conv(x, 64, 32)), 32), x
+
+
+def whole_numbers(b):
+    """Few enough to be bfloat16, large enough for rounding to pay: the result is the exact one."""
+    b.is_whole = True
+    x = b.node("Relu", b.conv("input", 32, 64, bias=False))
+    y = b.node("Relu", b.conv(x, 64, 64, bias=False))
+    return b.node("Relu", b.node("Add", b.conv(y, 64, 64, bias=False), x)), x
 
 
 def fire(b):
@@ -246,7 +263,7 @@ NETWORKS = {
     residual: [1, 3, 12, 12], residual_used_again: [1, 3, 12, 12],
     inverted_residual: [2, 3, 12, 12], squeeze_excitation: [1, 3, 12, 12],
     hard_swish: [1, 3, 12, 12], concat_blocks: [1, 3, 12, 12],
-    tiled: [1, 3, 28, 28], fire: [1, 3, 12, 12],
+    tiled: [1, 3, 28, 28], whole_numbers: [1, 32, 16, 16], fire: [1, 3, 12, 12],
     concat_odd_channels: [1, 3, 12, 12], pools: [2, 3, 12, 12], broadcasts: [1, 3, 12, 12],
     normalised_twice: [1, 3, 12, 12], shuffled: [1, 3, 12, 12],
     channels_last_block: [1, 3, 12, 12], upsampled: [1, 3, 12, 12], one_dimension: [1, 3, 15],
@@ -272,13 +289,13 @@ def write(folder, function, shape):
                               [info(output, TensorProto.FLOAT, None)], b.constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
-    x = torch.from_numpy(b.random.normal(0, 1, shape).astype(np.float32)).double()
+    x = torch.from_numpy(b.normal(shape).astype(np.float32)).double()
     network = Network(model, torch.float64)
     arrays = {"input:input": x.numpy()}
     for name in ("input", layer):
         values = network.run(x, name)
-        seed = torch.from_numpy(np.random.default_rng(5).normal(0, 1, values[output].shape)
-                                .astype(np.float32)).double()
+        seed = np.random.default_rng(5).normal(0, 1, values[output].shape).astype(np.float32)
+        seed = torch.from_numpy(np.rint(0.6 * seed) if b.is_whole else seed).double()
         gradient, = torch.autograd.grad((values[output] * seed).sum(), values[name])
         arrays[f"grad_input:{name}"] = gradient.numpy()
     arrays[f"output:{output}"] = values[output].detach().numpy()

@@ -9,9 +9,10 @@
  * engine once constants are folded and operators joined (gc_prepare); each time twice forward and,
  * from different seeds, twice backward, so that a buffer reused too early is seen. Exit status 1
  * when a case failed or there was none, when a strict plan uses Winograd's algorithm, when no other
- * one does where oneDNN is known to have it and the case "tiled" ran, or when running a plan
- * allocated memory or took a lock: gc_new_raw, where all blocks of the library come from, calls the
- * aligned_alloc of this program, and whoever takes a lock its pthread_mutex_lock.
+ * one does where oneDNN is known to have it and the case "tiled" ran, when none computes in
+ * bfloat16 where the CPU has it and "whole_numbers" ran, which must be exact then, too, or when
+ * running a plan allocated memory or took a lock: gc_new_raw, where all blocks of the library come
+ * from, calls the aligned_alloc of this program, and whoever takes a lock its pthread_mutex_lock.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,8 +33,8 @@ static const double output_tolerance = 2e-5, gradient_tolerance = 1e-4;
 typedef struct tally {
     int cases, failures, gradients;
     double worst_output, worst_gradient;
-    int winograd; /* steps */
-    bool failed, is_tiled;
+    int winograd, rounded; /* steps */
+    bool failed, is_tiled, is_whole;
 } tally;
 
 /* ---- What running does not do --------------------------------------------------------------- */
@@ -59,7 +60,7 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 /* ---- Cases ---------------------------------------------------------------------------------- */
 
 /* Of whom the engine asks what. */
-typedef enum mode { ENGINE, STRICT, PLAIN } mode;
+typedef enum mode { ENGINE, STRICT, ROUNDED, PLAIN } mode;
 
 typedef struct setup {
     const op_case *c;
@@ -112,7 +113,8 @@ static bool prepare(setup *s, const op_case *c, mode how)
                                    .layers = s->layers,
                                    .targets = s->targets,
                                    .plain = how == PLAIN,
-                                   .strict = how == STRICT};
+                                   .strict = how == STRICT,
+                                   .bfloat16 = how == ROUNDED};
     if (m->value_count > MAX_VALUES * 4 || m->input_count > MAX_VALUES)
         return false;
     for (int i = 0; i < m->input_count; i++) {
@@ -196,7 +198,8 @@ static void check_algorithms(tally *t, const setup *s, const gc_plan *plan)
 {
     char text[GC_STEP_TEXT];
     for (int i = 0; i < gc_plan_step_count(plan); i++) {
-        if (strstr(gc_plan_step_text(plan, i, text), "wino") == NULL)
+        t->rounded += strstr(gc_plan_step_text(plan, i, text), "bf16") != NULL;
+        if (strstr(text, "wino") == NULL)
             continue;
         t->winograd++;
         if (s->request.strict || s->request.plain) {
@@ -256,7 +259,9 @@ static void run_case(tally *t, const char *folder, const char *name)
     op_case c = {0};
     gradcam_error error = {.message = ""};
     t->failed = false;
+    const bool is_whole = strcmp(name, "whole_numbers") == 0;
     t->is_tiled |= strcmp(name, "tiled") == 0;
+    t->is_whole |= is_whole;
     gradcam_status status = op_case_read(&c, folder, name, &error);
     if (status == GRADCAM_OK && c.model != NULL) {
         const gradcam_status expected = op_case_status(&c);
@@ -264,6 +269,8 @@ static void run_case(tally *t, const char *folder, const char *name)
         status = run_setup(t, &c, ENGINE, &error);
         if (status == GRADCAM_OK)
             status = run_setup(t, &c, STRICT, &error);
+        if (status == GRADCAM_OK && is_whole && gc_dnnl_has_bfloat16())
+            status = run_setup(t, &c, ROUNDED, &error);
         if (status == GRADCAM_OK)
             status = run_setup(t, &c, PLAIN, &error);
         if (status == GRADCAM_OK) /* as a user's model is, before its first plan */
@@ -293,6 +300,15 @@ static bool lacks_winograd(const tally *t)
     return true;
 }
 
+/* Forward and backward: all convolutions of the case that is made for it. */
+static bool lacks_bfloat16(const tally *t)
+{
+    if (!gc_dnnl_has_bfloat16() || !t->is_whole || t->rounded > 0)
+        return false;
+    fprintf(stderr, "whole_numbers: no convolution read bfloat16\n");
+    return true;
+}
+
 /* Making plans does both. */
 static bool sees_no_calls(void)
 {
@@ -319,7 +335,9 @@ int main(int argc, char **argv)
             run_case(&t, argv[1], names[i]);
     op_case_list_free(&names, count);
     printf("%d cases, %d failed; %d gradients; largest difference of values %.2g, of gradients "
-           "%.2g; %d steps by Winograd's algorithm\n",
-           t.cases, t.failures, t.gradients, t.worst_output, t.worst_gradient, t.winograd);
-    return t.failures > 0 || t.cases == 0 || lacks_winograd(&t) || sees_no_calls();
+           "%.2g; %d steps by Winograd's algorithm, %d in bfloat16\n",
+           t.cases, t.failures, t.gradients, t.worst_output, t.worst_gradient, t.winograd,
+           t.rounded);
+    return t.failures > 0 || t.cases == 0 || lacks_winograd(&t) || lacks_bfloat16(&t) ||
+           sees_no_calls();
 }
