@@ -183,12 +183,50 @@ static float inner_product(const float *a, const float *b, int64_t count)
     return sum + sums[0];
 }
 
+/* Of one row with TOGETHER columns: each is a stream from memory, and several are faster than one
+ * where they are long. */
+static void inner_products(const float *restrict a, const float *const b[TOGETHER], int64_t count,
+                           float products[TOGETHER])
+{
+    enum { SUMS = 8 };
+    const float *const b0 = b[0], *const b1 = b[1], *const b2 = b[2], *const b3 = b[3];
+    float s0[SUMS] = {0}, s1[SUMS] = {0}, s2[SUMS] = {0}, s3[SUMS] = {0};
+    const int64_t whole = count / SUMS * SUMS;
+    for (int64_t k = 0; k < whole; k += SUMS)
+#pragma omp simd
+        for (int i = 0; i < SUMS; i++) {
+            s0[i] += a[k + i] * b0[k + i];
+            s1[i] += a[k + i] * b1[k + i];
+            s2[i] += a[k + i] * b2[k + i];
+            s3[i] += a[k + i] * b3[k + i];
+        }
+    const float *const sums[TOGETHER] = {s0, s1, s2, s3};
+    for (int j = 0; j < TOGETHER; j++) {
+        products[j] = 0.0f;
+        for (int i = 0; i < SUMS; i++)
+            products[j] += sums[j][i];
+        for (int64_t k = whole; k < count; k++)
+            products[j] += a[k] * b[j][k];
+    }
+}
+
 /* Columns of B are contiguous: one inner product each. */
 static void multiply_columns(const product *p, int64_t j0, int64_t width)
 {
-    for (int64_t j = j0; j < j0 + width; j++) {
-        const float sum = inner_product(p->a.data, p->b.data + j * p->b.column, p->k);
-        p->c[j] = p->alpha * sum + (p->beta == 0.0f ? 0.0f : p->beta * p->c[j]);
+    enum { LONG = 8192 };
+    const float *columns[TOGETHER];
+    float products[TOGETHER];
+    const int64_t step = p->k >= LONG ? TOGETHER : 1;
+    for (int64_t j = j0; j < j0 + width; j += step) {
+        const int64_t count = least(step, j0 + width - j);
+        for (int64_t i = 0; i < TOGETHER; i++) /* the last one repeated, unstored */
+            columns[i] = p->b.data + (j + least(i, count - 1)) * p->b.column;
+        if (step == 1)
+            products[0] = inner_product(p->a.data, columns[0], p->k);
+        else
+            inner_products(p->a.data, columns, p->k, products);
+        for (int64_t i = 0; i < count; i++)
+            p->c[j + i] = p->alpha * products[i] + (p->beta == 0.0f ? 0.0f : p->beta * p->c[j + i]);
     }
 }
 
