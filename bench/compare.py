@@ -44,6 +44,7 @@ import networks  # noqa: E402
 
 ONNXRUNTIME = "onnxruntime-node@1.30.0"
 SIDE = 224
+PAUSE = 0.2  # seconds until the threads of whoever was measured no longer spin in wait for work
 
 
 # A process counts the peak of the one that forked it as its own: this small one forks, not ours.
@@ -97,10 +98,11 @@ class Worker:
 
 
 class Bench:
-    def __init__(self, options):
+    def __init__(self, options, is_rounded=False):
         self.options = options
         self.build = os.path.join(ROOT, "build")
         self.folder = os.path.join(self.build, "compare")
+        self.rounded = ["--bfloat16"] if is_rounded else []
         threads = str(options.threads)
         self.environment = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads,
                                 NODE_PATH=os.path.join(self.folder, "node_modules"))
@@ -140,9 +142,8 @@ class Bench:
     def commands(self, name):
         threads = str(self.options.threads)
         given, model = self.path("input.f32"), self.path(name + ".onnx")
-        rounded = ["--bfloat16"] if self.options.bfloat16 else []
         return {
-            "gradcam": [os.path.join(self.build, "bench", "bench_explain"), *rounded, model, given,
+            "gradcam": [os.path.join(self.build, "bench", "bench_explain"), *self.rounded, model, given,
                         self.path("gradcam.f32"), threads],
             "onnxruntime": ["node", os.path.join(PEERS, "onnxruntime.js"), model, given,
                             self.path("onnxruntime.f32"), threads],
@@ -156,6 +157,7 @@ class Bench:
             worker.run(5, is_warm_up=True)
         for _ in range(self.options.rounds):
             for worker in workers.values():
+                time.sleep(PAUSE)
                 worker.run(1, is_warm_up=True)  # caches are the others' by now
                 worker.run(self.options.runs)
         row = {who: worker.summary() for who, worker in workers.items()}
@@ -179,7 +181,7 @@ class Bench:
         for turn in range(self.options.rounds + 1):
             for batch in self.options.batches:
                 for who, worker in workers.items():
-                    time.sleep(0.2)  # until the other's threads no longer spin in wait for work
+                    time.sleep(PAUSE)
                     times = worker.ask(f"{batch} 3", 3)  # in the first, caches are the other's
                     if turn > 0:
                         row[who][batch] += [1000 * batch / ms for ms in times[1:]]
@@ -212,8 +214,8 @@ class Bench:
         Image.fromarray(pixels).resize((500, 400), Image.Resampling.BICUBIC).save(picture)
         tool = os.path.join(self.build, "src", "cli", "gradcam")
         return {
-            "gradcam": self.cold([tool, "explain", self.path(name + ".onnx"), picture, "-q", "-o",
-                                  self.path("overlay.png")]),
+            "gradcam": self.cold([tool, "explain", self.path(name + ".onnx"), picture, "-q", *self.rounded,
+                                  "-o", self.path("overlay.png")]),
             "pytorch": self.cold(self.commands(name)["pytorch"]),
         }
 
@@ -264,7 +266,7 @@ def main():
     parser.add_argument("--batches", type=lambda text: [int(part) for part in text.split(",")], default=[],
                         help="numbers of pictures, such as 1,8,16,32: compare throughput instead")
     options = parser.parse_args()
-    bench = Bench(options)
+    bench = Bench(options, options.bfloat16)
     bench.prepare()
     if options.batches:
         write_report(options.json, compare_batches(bench))
