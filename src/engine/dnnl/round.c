@@ -41,7 +41,7 @@ gradcam_status gc_dnnl_round(gc_dnnl *dnnl, const gc_tensor *type, gc_layout fro
                                 : gc_dnnl_fail(error, described, "describing how to round");
     gc_md_free(&from_md);
     gc_md_free(&to_md);
-    if (status == GRADCAM_OK) {
+    if (*kernel != NULL) {
         (*kernel)->src_layout = from;
         (*kernel)->dst_layout = to;
     }
