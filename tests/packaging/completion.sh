@@ -52,7 +52,7 @@ offers '' gradcam layers model.onnx ''
 offers '--alpha' gradcam explain model.onnx --al
 for command in ${commands//|/ }; do
     [ "$command" = help ] && continue
-    options=$("$tool" help "$command" | grep -oE '^  (-., |    )--[a-z-]+' | grep -oE -- '--[a-z-]+' |
+    options=$("$tool" help "$command" | grep -oE '^  (-., |    )--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' |
         LC_ALL=C sort | paste -sd '|')
     [ -n "$options" ] || { echo "no options of $command"; failures=$((failures + 1)); }
     offers "$options" gradcam "$command" --

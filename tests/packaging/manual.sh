@@ -25,7 +25,7 @@ for command in $commands; do
     while read -r option; do
         count=$((count + 1))
         grep -qE -- "^(-., )?$option( |\[|\$)" <<<"$plain" || complain "no $option in $page"
-    done < <("$tool" help "$command" | grep -oE '^  (-., |    )--[a-z-]+' | grep -oE -- '--[a-z-]+')
+    done < <("$tool" help "$command" | grep -oE '^  (-., |    )--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+')
 done
 [ $count -gt 10 ] || complain "only $count options are known"
 for code in 0 2 13; do
