@@ -141,7 +141,7 @@ void gc_conv_rank_ways(const gc_plan *plan, int src, int residual, int dst, gc_c
 
 void gc_conv_rank_backward_ways(const gc_plan *plan, int gradient, gc_conv_spec *spec)
 {
-    const gc_layout home = gc_layout_exact(plan->items[gradient].home);
+    const gc_layout home = plan->items[gradient].home;
     const bool last_first =
         gc_dnnl_prefers_last() && (home == GC_LAYOUT_LAST || home == GC_LAYOUT_PLAIN);
     spec->ways[0] = last_first ? GC_CONV_LAST : GC_CONV_BLOCKED;

@@ -136,7 +136,8 @@ def whole_numbers(b):
     b.is_whole = True
     x = b.node("Relu", b.conv("input", 32, 64, bias=False))
     y = b.node("Relu", b.conv(x, 64, 64, bias=False))
-    return b.node("Relu", b.node("Add", b.conv(y, 64, 64, bias=False), x)), x
+    x = b.node("Relu", b.node("Add", b.conv(y, 64, 64, bias=False), x))
+    return b.node("Relu", b.conv(x, 64, 32, bias=False)), x
 
 
 def fire(b):

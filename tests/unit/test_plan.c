@@ -198,12 +198,15 @@ static void check_algorithms(tally *t, const setup *s, const gc_plan *plan)
 {
     char text[GC_STEP_TEXT];
     for (int i = 0; i < gc_plan_step_count(plan); i++) {
-        t->rounded += strstr(gc_plan_step_text(plan, i, text), "bf16") != NULL;
-        if (strstr(text, "wino") == NULL)
-            continue;
-        t->winograd++;
-        if (s->request.strict || s->request.plain) {
-            fprintf(stderr, "%s: %s in strict mode\n", s->c->name, text);
+        gc_plan_step_text(plan, i, text);
+        const bool is_conv = strstr(text, " Conv ") != NULL && strstr(text, " add ") == NULL;
+        const bool is_winograd = strstr(text, "wino") != NULL;
+        const bool is_rounded = strstr(text, "bf16") != NULL;
+        t->winograd += is_winograd;
+        t->rounded += is_rounded;
+        if ((is_winograd && (s->request.strict || s->request.plain)) ||
+            (is_conv && is_rounded != s->request.bfloat16)) {
+            fprintf(stderr, "%s: not in this mode: %s\n", s->c->name, text);
             t->failed = true;
         }
     }
@@ -300,7 +303,7 @@ static bool lacks_winograd(const tally *t)
     return true;
 }
 
-/* Forward and backward: all convolutions of the case that is made for it. */
+/* All convolutions of the case that is made for it do (check_algorithms), if the mode ran. */
 static bool lacks_bfloat16(const tally *t)
 {
     if (!gc_dnnl_has_bfloat16() || !t->is_whole || t->rounded > 0)

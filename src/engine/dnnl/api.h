@@ -120,6 +120,10 @@ gradcam_status gc_kernel_create(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitiv
 gradcam_status gc_kernel_add(gc_kernel *kernel, gc_dnnl *dnnl, gc_kernel_arg arg, int dnnl_arg,
                              gc_const_md md, void *data, gradcam_error *error);
 
+/** One around `pd` with the arguments SRC and DST alone, not bound yet. */
+gradcam_status gc_kernel_create_unary(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitive_desc_t pd,
+                                      gc_const_md src, gc_const_md dst, gradcam_error *error);
+
 /** Weights to be packed. */
 typedef struct gc_pack_source {
     const gc_constant *constant; /**< O x I/group x kernel. */

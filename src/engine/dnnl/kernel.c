@@ -89,6 +89,20 @@ gradcam_status gc_kernel_add(gc_kernel *kernel, gc_dnnl *dnnl, gc_kernel_arg arg
     return GRADCAM_OK;
 }
 
+/* oneDNN's source and destination of a copy are the same arguments by other names. */
+gradcam_status gc_kernel_create_unary(gc_kernel **kernel, gc_dnnl *dnnl, dnnl_primitive_desc_t pd,
+                                      gc_const_md src, gc_const_md dst, gradcam_error *error)
+{
+    GC_TRY(gc_kernel_create(kernel, dnnl, pd, error));
+    gradcam_status status =
+        gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_SRC, src, NULL, error);
+    if (status == GRADCAM_OK)
+        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_DST, dst, NULL, error);
+    if (status != GRADCAM_OK)
+        gc_kernel_destroy(kernel);
+    return status;
+}
+
 void gc_kernel_destroy(gc_kernel **kernel)
 {
     if (kernel == NULL || *kernel == NULL)

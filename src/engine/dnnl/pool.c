@@ -14,14 +14,7 @@ static gradcam_status make(gc_dnnl *dnnl, dnnl_alg_kind_t algorithm, gc_const_md
         dnnl_primitive_attr_destroy(attr);
     if (made != dnnl_success)
         return GRADCAM_OK; /* declined */
-    GC_TRY(gc_kernel_create(kernel, dnnl, pd, error));
-    gradcam_status status =
-        gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_SRC, src, NULL, error);
-    if (status == GRADCAM_OK)
-        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_DST, dst, NULL, error);
-    if (status != GRADCAM_OK)
-        gc_kernel_destroy(kernel);
-    return status;
+    return gc_kernel_create_unary(kernel, dnnl, pd, src, dst, error);
 }
 
 gradcam_status gc_dnnl_pool(gc_dnnl *dnnl, gc_pool_kind kind, const gc_tensor *src,

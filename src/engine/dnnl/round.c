@@ -13,14 +13,7 @@ static gradcam_status make(gc_dnnl *dnnl, gc_const_md from, gc_const_md to, gc_k
     const dnnl_status_t described = gc_pd_copy(&pd, dnnl->engine, from, to);
     if (described != dnnl_success)
         return gc_dnnl_fail(error, described, "describing how to round");
-    GC_TRY(gc_kernel_create(kernel, dnnl, pd, error));
-    gradcam_status status =
-        gc_kernel_add(*kernel, dnnl, GC_ARG_SRC, DNNL_ARG_FROM, from, NULL, error);
-    if (status == GRADCAM_OK)
-        status = gc_kernel_add(*kernel, dnnl, GC_ARG_DST, DNNL_ARG_TO, to, NULL, error);
-    if (status != GRADCAM_OK)
-        gc_kernel_destroy(kernel);
-    return status;
+    return gc_kernel_create_unary(kernel, dnnl, pd, from, to, error);
 }
 
 /* Element by element in the order in which they lie, those that pad included: which shape they have
